@@ -1,0 +1,1 @@
+"""Cadre: a Slack assistant for knowledge work."""

@@ -1,0 +1,1 @@
+"""The main flow: intake, plan, team, verify, reply."""

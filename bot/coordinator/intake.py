@@ -1,0 +1,84 @@
+"""The durable inbox: one row per occurrence, whatever is delivered how often and in which order."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from bot.store.database import Tx
+from bot.store.schema import agent, inbox
+from bot.types import Request
+
+INTAKE = "_intake"  # the agent row that turns inbox rows into runs
+
+
+def receive(tx: Tx, request: Request) -> bool:
+    """Keep a request and wake the intake; False when this occurrence was already kept."""
+    make = pg_insert if tx.connection.dialect.name == "postgresql" else sqlite_insert
+    kept = tx.execute(
+        make(inbox)
+        .values(
+            team_id=request.team,
+            channel=request.channel,
+            key=request.key,
+            kind=request.kind,
+            event_id=request.event_id,
+            user=request.user,
+            thread=request.thread,
+            channel_name=request.channel_name,
+            text=request.text,
+            received_at=tx.now(),
+            state="new",
+        )
+        .on_conflict_do_nothing()
+    )
+    if kept.rowcount == 0:
+        return False
+    if tx.execute(select(agent.c.id).where(agent.c.id == INTAKE)).first() is None:
+        raise RuntimeError("the store has no intake: start the application first")
+    tx.wake(INTAKE)
+    return True
+
+
+def ensure_intake(tx: Tx) -> None:
+    """Make the intake's row once; it belongs to no run."""
+    if tx.execute(select(agent.c.id).where(agent.c.id == INTAKE)).first() is None:
+        tx.execute(
+            insert(agent).values(
+                id=INTAKE, team_id="", run_id=None, kind="coordinator", name=INTAKE, status="live", wake_seq=1
+            )
+        )
+
+
+def untaken(tx: Tx) -> list[Request]:
+    """The requests kept and not yet made into runs, oldest first."""
+    found = tx.execute(select(inbox).where(inbox.c.state == "new").order_by(inbox.c.id)).mappings().all()
+    return [
+        Request(
+            team=r["team_id"],
+            channel=r["channel"],
+            thread=r["thread"],
+            key=r["key"],
+            kind=r["kind"],
+            user=r["user"],
+            text=r["text"],
+            event_id=r["event_id"],
+            channel_name=r["channel_name"],
+        )
+        for r in found
+    ]
+
+
+def taken(tx: Tx, request: Request, run_id: str | None) -> None:
+    """Mark a request as worked by a run, or as answered without one."""
+    tx.execute(
+        update(inbox)
+        .where(
+            inbox.c.team_id == request.team,
+            inbox.c.channel == request.channel,
+            inbox.c.key == request.key,
+            inbox.c.kind == request.kind,
+        )
+        .values(state="taken", run_id=run_id)
+    )

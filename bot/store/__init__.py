@@ -1,0 +1,1 @@
+"""The only place where state lives: rows, and the agents that wake on them."""

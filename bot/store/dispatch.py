@@ -1,0 +1,221 @@
+"""Starts sleeping agents when they are woken: here and at once, through the engine, or found by the sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+
+from bot.errors import Fenced
+from bot.store import leases
+from bot.store.clock import Clock
+from bot.store.database import Database, Tx
+from bot.store.engine import DbosEngine
+from bot.store.leases import Claim
+from bot.store.schema import agent
+
+log = structlog.get_logger()
+
+Handler = Callable[[Claim], Awaitable[float | None]]
+SWEEP_S = 1.0
+HANG_S = 15.0  # a loop that does not answer for this long is not coming back
+POISON_AFTER = 5  # activations in a row without a new durable row
+AT_ONCE = 64  # activations side by side in one process; more wait in the engine's queue
+
+
+class Dispatcher:
+    """Activates agents of the kinds registered with it, each kind on the loop that registered it."""
+
+    def __init__(self, db: Database, clock: Clock, *, role: str, engine_url: str) -> None:
+        self.db, self.clock, self.role = db, clock, role
+        self.owner = f"w-{uuid.uuid4().hex[:12]}"
+        self._handlers: dict[str, tuple[asyncio.AbstractEventLoop, Handler]] = {}
+        self._poisoned: Callable[[Tx, Claim], None] | None = None
+        self._running: dict[str, bool] = {}  # agent id -> woken again meanwhile
+        self._lock = threading.Lock()
+        self._seen_idle: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._tick = threading.Event()
+        self._alive_at: dict[int, float] = {}
+        self._engine_url = engine_url
+        self._engine: DbosEngine | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        clock.on_jump(self._tick.set)
+        db.on_wake(self.hint)
+
+    def serve(self, kind: str, handler: Handler) -> None:
+        """Activate agents of this kind on the running loop. `handler` works until nothing is left to do and
+        returns the product time at which to wake again, or None."""
+        self._handlers[kind] = (asyncio.get_running_loop(), handler)
+
+    def on_poison(self, end: Callable[[Tx, Claim], None]) -> None:
+        """Call `end` in a transaction when an agent dies again and again without any progress."""
+        self._poisoned = end
+
+    def start(self) -> None:
+        """Begin to beat, to sweep and to listen; every kind must be registered before."""
+        self.db.write_now(lambda tx: leases.beat(tx, self.owner, self.role), point=False)
+        self._engine = DbosEngine(self._engine_url, tuple(self._handlers), self._activate_blocking, limit=AT_ONCE)
+        for target in (self._beat, self._sweep):
+            threading.Thread(target=target, name=f"dispatch{target.__name__}", daemon=True).start()
+
+    async def close(self) -> None:
+        """Stop starting things, cancel what runs, give back the leases."""
+        self._stop.set()
+        self._tick.set()
+        running = [task for task in self._tasks if task.get_loop() is asyncio.get_running_loop()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self.db.write_now, lambda tx: leases.leave(tx, self.owner), False)
+
+    def hint(self, woken: dict[str, str]) -> None:
+        """A commit woke these agents: start them here, or tell the process that serves their kind."""
+        if self._stop.is_set():
+            return
+        for agent_id, kind in woken.items():
+            if kind in self._handlers:
+                self._start(agent_id, kind)
+            elif self._engine is not None:
+                self._engine.enqueue(agent_id, kind)
+
+    def _start(self, agent_id: str, kind: str) -> None:
+        loop, _ = self._handlers[kind]
+        with self._lock:
+            if agent_id in self._running:
+                self._running[agent_id] = True
+                return
+            if len(self._running) >= AT_ONCE and self._engine is not None:
+                self._engine.enqueue(agent_id, kind)
+                return
+            self._running[agent_id] = False
+        loop.call_soon_threadsafe(self._spawn, agent_id, kind)
+
+    def _spawn(self, agent_id: str, kind: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(agent_id, kind))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _activate_blocking(self, agent_id: str) -> None:
+        """The engine's entry: start the agent here if this process serves it."""
+        kind = self.db.read_now(lambda c: c.execute(select(agent.c.kind).where(agent.c.id == agent_id)).scalar())
+        if kind in self._handlers and not self._stop.is_set():
+            self._start(agent_id, kind)
+
+    async def _run(self, agent_id: str, kind: str) -> None:
+        try:
+            held = await self.db.write(lambda tx: self._claim(tx, agent_id))
+            if held is not None:
+                await self._activation(held, kind)
+        finally:
+            with self._lock:
+                again = self._running.pop(agent_id, False)
+            if again and not self._stop.is_set():
+                self._start(agent_id, kind)
+
+    def _claim(self, tx: Tx, agent_id: str) -> Claim | None:
+        held = leases.claim(tx, agent_id, self.owner)
+        if held is None:
+            return None
+        barren = tx.execute(select(agent.c.barren).where(agent.c.id == agent_id)).scalar_one()
+        if barren > POISON_AFTER and self._poisoned is not None:
+            self._poisoned(tx, held)
+            leases.sleep(tx, held, held.wake_seq)
+            return None
+        return held
+
+    async def _activation(self, held: Claim, kind: str) -> None:
+        _, handler = self._handlers[kind]
+        seen: int | None = held.wake_seq
+        try:
+            while seen is not None:
+                due = await handler(held)
+                seen = await self.db.write(lambda tx, s=seen, d=due: leases.sleep(tx, held, s, d))  # type: ignore[misc]
+        except Fenced:
+            log.info("taken over", agent=held.agent_id, epoch=held.epoch)
+        except Exception:
+            log.exception("activation failed", agent=held.agent_id)
+            await self.db.write(lambda tx: _back_off(tx, held))
+
+    def _beat(self) -> None:
+        while not self._stop.wait(leases.BEAT_S):
+            if not self._loops_answer():
+                log.critical("a loop hangs; leaving so that another worker takes over")
+                os._exit(70)
+
+            def work(tx: Tx) -> None:
+                leases.beat(tx, self.owner, self.role)
+                leases.reap(tx, self.owner)
+
+            self.db.write_now(work, point=False)
+
+    def _loops_answer(self) -> bool:
+        now = time.monotonic()
+        for loop in {loop for loop, _ in self._handlers.values()}:
+            if loop.is_closed():
+                continue
+            self._alive_at.setdefault(id(loop), now)
+            loop.call_soon_threadsafe(self._alive_at.__setitem__, id(loop), now)
+        return all(now - seen < HANG_S for seen in self._alive_at.values())
+
+    def _sweep(self) -> None:
+        ticks = 0
+        while not self._stop.is_set():
+            self._tick.wait(SWEEP_S)
+            self._tick.clear()
+            if self._stop.is_set():
+                return
+            self._wake_due()
+            self._heal()
+            ticks += 1
+            if ticks % 60 == 0 and self._engine is not None:
+                self._engine.tidy()
+
+    def _wake_due(self) -> None:
+        now = self.clock.now()
+        due = self.db.read_now(
+            lambda c: c.execute(select(agent.c.id).where(agent.c.due_at.is_not(None), agent.c.due_at <= now)).first()
+        )
+        if due is not None:
+            self.db.write_now(lambda tx: leases.wake_due(tx, now), point=False)
+
+    def _heal(self) -> None:
+        """Start what has been awake and free for a whole sweep: its start was lost in a crash."""
+        kinds = tuple(self._handlers)
+        lost = self.db.read_now(lambda c: leases.awake_and_free(c, kinds, time.time()))
+        with self._lock:
+            idle = {
+                agent_id: self._seen_idle.get(agent_id, 0) + 1
+                for agent_id, _ in lost
+                if agent_id not in self._running
+            }
+        self._seen_idle = idle
+        for agent_id, kind in lost:
+            if idle.get(agent_id, 0) < 2:
+                continue
+            self.db.write_now(lambda tx, a=agent_id: _count_swept(tx, a), point=False)  # type: ignore[misc]
+            self._start(agent_id, kind)
+
+
+def _count_swept(tx: Tx, agent_id: str) -> None:
+    tx.execute(update(agent).where(agent.c.id == agent_id).values(swept=agent.c.swept + 1))
+
+
+def _back_off(tx: Tx, held: Claim) -> None:
+    """Leave the agent to its next try a little later; `barren` counts the tries that changed nothing."""
+    row: Any = tx.execute(select(agent.c.barren).where(agent.c.id == held.agent_id)).first()
+    later = tx.now() + min(2.0 ** (row.barren if row else 1), 30.0) / 4
+    tx.execute(
+        update(agent)
+        .where(agent.c.id == held.agent_id, agent.c.epoch == held.epoch)
+        .values(lease_owner=None, lease_until=0.0, slept_seq=agent.c.wake_seq, due_at=later)
+    )
