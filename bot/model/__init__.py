@@ -1,0 +1,1 @@
+"""What an agent thinks with: the Messages API and nothing else."""

@@ -1,0 +1,140 @@
+"""Environment and settings file into one frozen Settings; an absent credential selects the local stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import OperatorMustFix
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class _Environment(BaseSettings):
+    """The names as they stand in the environment and in CADRE_HOME/cadre.env."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, populate_by_name=True)
+
+    home: Path = Field(default=Path.home() / ".cadre", validation_alias="CADRE_HOME")
+    database_url: str = Field(default="", validation_alias="CADRE_DATABASE_URL")
+    model: str = Field(default="auto", validation_alias="CADRE_MODEL")
+    clock_url: str = Field(default="", validation_alias="CADRE_CLOCK_URL")
+    retry_budget: float = Field(default=900.0, validation_alias="CADRE_RETRY_BUDGET")
+    use_real: bool = Field(default=False, validation_alias="CADRE_USE_REAL")
+    public_url: str = Field(default="", validation_alias="CADRE_PUBLIC_URL")
+    zone: str = Field(default="UTC", validation_alias="CADRE_ZONE")
+    mcp_servers: str = Field(default="", validation_alias="CADRE_MCP_SERVERS")
+    slack_api_url: str = Field(default="", validation_alias="SLACK_API_URL")
+    slack_bot_token: str = Field(default="", validation_alias="SLACK_BOT_TOKEN")
+    slack_app_token: str = Field(default="", validation_alias="SLACK_APP_TOKEN")
+    slack_signing_secret: str = Field(default="", validation_alias="SLACK_SIGNING_SECRET")
+    google_base_url: str = Field(default="", validation_alias="GOOGLE_API_BASE_URL")
+    google_credentials: str = Field(default="", validation_alias="GOOGLE_APPLICATION_CREDENTIALS")
+    anthropic_api_key: str = Field(default="", validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: str = Field(default="", validation_alias="ANTHROPIC_BASE_URL")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the composition root needs, all of it decided."""
+
+    home: Path
+    database_url: str
+    engine_url: str
+    model: str
+    clock_url: str
+    retry_budget: float  # seconds a failing dependency is retried
+    public_url: str
+    zone: str
+    mcp_servers: dict[str, Any]  # the ecosystem's own shape: alias -> {command, args, env} or {url, headers}
+    slack_api_url: str
+    slack_bot_token: str
+    slack_app_token: str
+    slack_signing_secret: str
+    google_base_url: str
+    google_credentials: str
+    anthropic_api_key: str
+    anthropic_base_url: str
+
+
+def load() -> Settings:
+    """Read the environment, then CADRE_HOME/cadre.env for what it leaves open.
+
+    Raises OperatorMustFix naming the setting when a value cannot be used.
+    """
+    home = Path(os.environ.get("CADRE_HOME") or Path.home() / ".cadre")
+    try:
+        env = _Environment(_env_file=home / "cadre.env")  # type: ignore[call-arg]
+    except ValueError as error:
+        raise OperatorMustFix(f"A setting cannot be read: {error}") from error
+    servers = _mcp_servers(env, home)
+    google, model_url, clock = env.google_base_url, env.anthropic_base_url, env.clock_url
+    if _is_local(env.slack_api_url):
+        told = _companions(env.slack_api_url)
+        google = google or ("" if env.google_credentials else told.get("google", {}).get("base_url", ""))
+        clock = clock or told.get("clock", {}).get("url", "")
+        if not env.anthropic_api_key and env.model in ("auto", "offline"):
+            model_url = model_url or told.get("model", {}).get("base_url", "")
+        ledger = told.get("ledger", {}).get("url", "")
+        if ledger and "ledger" not in servers:
+            servers["ledger"] = {"url": ledger, "trusted": True}
+    database = env.database_url or f"sqlite:///{home / 'cadre.db'}"
+    engine = database if database.startswith("postgres") else f"sqlite:///{home / 'engine.db'}"
+    return Settings(
+        home=home,
+        database_url=database,
+        engine_url=engine,
+        model=env.model,
+        clock_url=clock,
+        retry_budget=env.retry_budget,
+        public_url=env.public_url.rstrip("/"),
+        zone=env.zone,
+        mcp_servers=servers,
+        slack_api_url=env.slack_api_url,
+        slack_bot_token=env.slack_bot_token,
+        slack_app_token=env.slack_app_token,
+        slack_signing_secret=env.slack_signing_secret,
+        google_base_url=google,
+        google_credentials=env.google_credentials,
+        anthropic_api_key=env.anthropic_api_key,
+        anthropic_base_url=model_url,
+    )
+
+
+def _is_local(url: str) -> bool:
+    return bool(url) and urlparse(url).hostname in LOCAL_HOSTS
+
+
+def _companions(slack_api_url: str) -> dict[str, Any]:
+    """The stand-ins introduce each other: pointing at one of them is enough."""
+    parsed = urlparse(slack_api_url)
+    url = f"{parsed.scheme}://{parsed.netloc}/_local/services"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            told: dict[str, Any] = json.load(reply)
+            return told
+    except (OSError, ValueError):
+        return {}  # some other local Slack
+
+
+def _mcp_servers(env: _Environment, home: Path) -> dict[str, Any]:
+    text = env.mcp_servers
+    source = "CADRE_MCP_SERVERS"
+    if not text and (home / "mcp.json").exists():
+        text, source = (home / "mcp.json").read_text(), str(home / "mcp.json")
+    if not text:
+        return {}
+    try:
+        loaded = json.loads(text)
+        servers: dict[str, Any] = dict(loaded.get("mcpServers", loaded))
+    except (ValueError, AttributeError) as error:
+        raise OperatorMustFix(f"{source} is not a JSON object of MCP servers: {error}") from error
+    return servers

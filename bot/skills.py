@@ -1,0 +1,166 @@
+"""Finds and loads SKILL.md folders: a team's conventions, their playbooks, roles, scripts and checks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.errors import OperatorMustFix
+from bot.types import Json
+
+
+@dataclass(frozen=True)
+class Match:
+    """A request that a skill's playbook understands."""
+
+    skill: str
+    understood: str
+    mode: str
+    way: str
+    role: str
+    inputs: Json
+
+
+@dataclass(frozen=True)
+class Role:
+    """Purpose, tools and prompt of one kind of agent."""
+
+    name: str
+    purpose: str
+    tools: tuple[str, ...]  # names, with * at the end for a family
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One folder: SKILL.md and what lies beside it."""
+
+    name: str
+    description: str
+    text: str
+    path: Path
+    playbook: Json = field(default_factory=dict)
+
+    @cached_property
+    def patterns(self) -> list[tuple[re.Pattern[str], Json]]:
+        return [(re.compile(m["pattern"]), m) for m in self.playbook.get("match", [])]
+
+    def match(self, request: str) -> Match | None:
+        """What this skill makes of a request, or None."""
+        for pattern, entry in self.patterns:
+            found = pattern.search(request)
+            if found:
+                groups = {k: v or "" for k, v in found.groupdict().items()}
+                inputs = {k: _fill(v, groups) for k, v in entry.get("inputs", {}).items()}
+                return Match(
+                    self.name,
+                    _fill(entry.get("understood", ""), groups),
+                    entry.get("mode", "delegation"),
+                    entry.get("way", ""),
+                    entry.get("role", "lead"),
+                    inputs,
+                )
+        return None
+
+    def role_playbook(self, role: str) -> str:
+        """The YAML of one role's part, or "" when the playbook has none."""
+        part = self.playbook.get("roles", {}).get(role)
+        return yaml.safe_dump(part, sort_keys=False, allow_unicode=True, width=1000) if part else ""
+
+    def role(self, name: str) -> Role | None:
+        """A role this skill brings along, or None."""
+        place = self.path / "roles" / f"{name}.md"
+        return read_role(place) if place.is_file() else None
+
+    def script(self, name: str) -> Path:
+        """The path of a bundled script. Raises KeyError when it has none of that name."""
+        place = (self.path / "scripts" / name).resolve()
+        if place.parent != (self.path / "scripts").resolve() or not place.is_file():
+            raise KeyError(name)
+        return place
+
+    @property
+    def checks(self) -> list[Json]:
+        """Scripts that must pass before any run of this skill ends, whatever the model did."""
+        return list(self.playbook.get("checks", []))
+
+    def task_checks(self, task_id: str) -> list[Json]:
+        return list(self.playbook.get("task_checks", {}).get(task_id, []))
+
+
+def _fill(value: Any, groups: dict[str, str]) -> Any:
+    return value.format(**groups) if isinstance(value, str) else value
+
+
+def front_matter(place: Path) -> tuple[Json, str]:
+    """The YAML head and the body of a Markdown file. Raises OperatorMustFix naming the file."""
+    text = place.read_text(encoding="utf-8")
+    head = re.match(r"\A---\n(.*?)\n---\n?(.*)\Z", text, re.DOTALL)
+    if head is None:
+        raise OperatorMustFix(f"{place} does not begin with a YAML front matter between --- lines.")
+    try:
+        meta = yaml.safe_load(head[1])
+    except yaml.YAMLError as error:
+        raise OperatorMustFix(f"{place}: the front matter is not YAML: {error}") from error
+    if not isinstance(meta, dict) or "name" not in meta:
+        raise OperatorMustFix(f"{place}: the front matter needs a name.")
+    return meta, head[2].strip()
+
+
+def read_role(place: Path) -> Role:
+    """A role from its file: front matter (name, purpose, tools), then the prompt."""
+    meta, prompt = front_matter(place)
+    return Role(str(meta["name"]), str(meta.get("purpose", "")), tuple(meta.get("tools", ())), prompt)
+
+
+class SkillLibrary:
+    """The installed skills, by name."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.skills: dict[str, Skill] = {}
+        for folder in folders:
+            for place in sorted(folder.glob("*/SKILL.md")):
+                skill = _load(place)
+                self.skills[skill.name] = skill
+
+    def match(self, request: str) -> Match | None:
+        """The first skill, by name, whose playbook understands the request."""
+        for skill in self.skills.values():
+            found = skill.match(request)
+            if found is not None:
+                return found
+        return None
+
+    def search(self, query: str) -> list[Skill]:
+        """Skills whose name or description shares words with the query, best first."""
+        words = set(re.findall(r"\w{3,}", query.lower()))
+
+        def score(skill: Skill) -> int:
+            return len(words & set(re.findall(r"\w{3,}", f"{skill.name} {skill.description}".lower())))
+
+        return sorted((s for s in self.skills.values() if score(s)), key=score, reverse=True)
+
+    def index(self) -> str:
+        """One line per skill, with the request patterns its playbook understands below it."""
+        lines = []
+        for skill in self.skills.values():
+            lines.append(f"- {skill.name}: {skill.description}")
+            lines += [f"  matches: {entry['pattern']}" for entry in skill.playbook.get("match", [])]
+        return "\n".join(lines)
+
+
+def _load(place: Path) -> Skill:
+    meta, text = front_matter(place)
+    playbook: Json = {}
+    beside = place.parent / "playbook.yml"
+    if beside.is_file():
+        try:
+            playbook = yaml.safe_load(beside.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise OperatorMustFix(f"{beside} is not YAML: {error}") from error
+    return Skill(str(meta["name"]), str(meta.get("description", "")), text, place.parent, playbook)

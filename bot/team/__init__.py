@@ -1,0 +1,1 @@
+"""Agents, each with its own context window, folded from rows."""

@@ -1,0 +1,89 @@
+"""One agent as its rows say: who it is, what it has done, what is open. Read at every turn boundary."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, select
+
+from bot.skills import Role, SkillLibrary
+from bot.store import journal, mail
+from bot.store import schema as t
+from bot.store.database import by_id
+from bot.team.context import Fold, fold, text
+from bot.team.roles import allowed, find_role
+from bot.types import Json
+
+LEAD = "lead"
+
+
+@dataclass(frozen=True)
+class AgentState:
+    """Rows of one agent, folded."""
+
+    row: Any  # the agent
+    run: Any
+    role: Role
+    context: Fold
+    mails: list[Any]  # not yet delivered
+    pending: list[Any]  # calls without a result
+    answered: Any  # the answer to the agent's open question, or None
+
+    @property
+    def lead(self) -> bool:
+        return bool(self.row["name"] == LEAD)
+
+    @property
+    def role_tools(self) -> tuple[str, ...]:
+        return allowed(self.role)
+
+
+def load(connection: Connection, agent_id: str, library: SkillLibrary, zone: str) -> AgentState:
+    """The agent now."""
+    row = by_id(connection, t.agent, agent_id)
+    run = by_id(connection, t.run, row["run_id"])
+    rows = journal.rows(connection, row["run_id"], agent_id=agent_id)
+    mine = connection.execute(
+        select(t.mail).where(t.mail.c.run_id == row["run_id"], t.mail.c.recipient == row["name"])
+    ).mappings()
+    by_mail = {m["id"].rsplit("/", 1)[-1]: m for m in mine}
+    pending = list(
+        connection.execute(
+            select(t.tool_call)
+            .where(t.tool_call.c.agent_id == agent_id, t.tool_call.c.status == "intent")
+            .order_by(t.tool_call.c.turn, t.tool_call.c.position)
+        ).mappings()
+    )
+    waiting = row["waiting"] or {}
+    answered = None
+    if waiting.get("for") == "answer":
+        answered = connection.execute(
+            select(t.approval).where(t.approval.c.id == waiting["approval"], t.approval.c.status != "pending")
+        ).mappings().first()  # fmt: skip
+    return AgentState(
+        row=row,
+        run=run,
+        role=find_role(library, row["skill"], row["role"]),
+        context=fold(rows, by_mail, _opening(row, run, zone)),
+        mails=mail.undelivered(connection, row["run_id"], row["name"], row["mail_cursor"]),
+        pending=pending,
+        answered=answered,
+    )
+
+
+def _opening(row: Any, run: Any, zone: str) -> list[Json]:
+    """The agent's first user blocks: the request for the lead, a brief for everyone else."""
+    started = datetime.datetime.fromtimestamp(run["created_at"], ZoneInfo(zone))
+    if row["name"] == LEAD:
+        channel = run["channel_name"] or run["channel"]
+        first = (
+            f'<request from="{run["requester"]}" channel="{channel}" time="{started.isoformat(timespec="minutes")}">'
+            f"{run['request']}</request>"
+        )
+    else:
+        task = f' task="{row["task"]}"' if row["task"] else ""
+        first = f'<brief from="{row["parent"]}"{task}>{row["brief"]}</brief>'
+    return [text(first), text(f"<inputs>{journal.canonical(row['inputs'])}</inputs>")]

@@ -1,0 +1,1 @@
+"""What an agent does: typed tools behind the gate."""

@@ -1,0 +1,93 @@
+"""A tool is a name, a schema, what it can change, and a function; its outcome says what goes to the model and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bot.errors import ModelMustRetry
+from bot.policy.gate import Effect
+from bot.store.database import Database, Tx
+from bot.types import Json
+from bot.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """Who calls: one agent of one run, one call."""
+
+    db: Database
+    run_id: str
+    team: str
+    requester: str
+    channel: str
+    agent_id: str
+    agent_name: str
+    call_id: str
+    workspace: Workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call came to. `commit` runs in the transaction that records the result and may complete the content.
+
+    `parks` keeps the agent asleep in this call until something answers it.
+    """
+
+    content: Json
+    is_error: bool = False
+    commit: Callable[[Tx], Json | None] | None = None
+    files: tuple[str, ...] = ()  # workspace files this call made
+    parks: Json | None = None
+
+
+class Args(BaseModel):
+    """Arguments as a model gives them: unknown ones are an error it can read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool. `run` gets validated arguments; an `args` of None passes the model's object on as it is."""
+
+    name: str
+    description: str
+    effect: Effect
+    run: Callable[[ToolContext, Any], Awaitable[Outcome]]
+    args: type[Args] | None = None
+    schema: Json = field(default_factory=dict)
+
+    def definition(self) -> Json:
+        """The tool as the Messages API takes it."""
+        schema = _tidy(self.args.model_json_schema()) if self.args else self.schema
+        return {"name": self.name, "description": self.description, "input_schema": schema}
+
+    def parse(self, raw: Json) -> Any:
+        """The arguments, checked. Raises ModelMustRetry naming each that is wrong."""
+        if self.args is None:
+            return raw
+        try:
+            return self.args.model_validate(raw)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(str(p) for p in e['loc']) or 'arguments'}: {e['msg']}" for e in error.errors()[:6]
+            )
+            raise ModelMustRetry(f"{self.name} was not called: {wrong}.") from error
+
+
+def refused(sentence: str) -> Outcome:
+    """The call did nothing; the model reads why."""
+    return Outcome({"ok": False, "error": sentence}, is_error=True)
+
+
+def _tidy(schema: Any) -> Any:
+    """Pydantic's schema without titles: fewer tokens, the same meaning."""
+    if isinstance(schema, dict):
+        return {k: _tidy(v) for k, v in schema.items() if k != "title" or not isinstance(v, str)}
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    return schema

@@ -1,0 +1,99 @@
+"""Placeholders become figures: the only way a number enters a text that people read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from bot.store.schema import evidence, figure, run
+
+PLACEHOLDER = re.compile(r"\{\{\s*(f|e):([^{}\s]+)\s*\}\}")
+# What may stand in a text without a source: periods, years, dates, ids, list markers.
+FREE = re.compile(
+    r"https?://\S+|\b(?:Q[1-4]|H[12]|FY ?\d{2,4}(?:[-–/]\d{2,4})?|20\d\d(?:-(?:Q[1-4]|\d\d(?:-\d\d)?))?)\b"
+    r"|\b[A-Za-z]+[-_][A-Za-z0-9-]*\d[\w-]*|^\s*\d+[.)]\s|\b\d{1,2} (?:January|February|March|April|May|June|July|August"
+    r"|September|October|November|December)\b",
+    re.MULTILINE,
+)
+NUMBER = re.compile(r"\d[\d.,]*")
+
+Link = Callable[[str, str], str]
+
+
+def markdown_link(label: str, url: str) -> str:
+    return f"[{label}]({url})" if url else label
+
+
+def slack_link(label: str, url: str) -> str:
+    return f"<{url}|{label}>" if url else label
+
+
+@dataclass(frozen=True)
+class Shown:
+    label: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What placeholders of one run mean."""
+
+    figures: dict[str, Shown]
+    entries: dict[str, Shown]
+
+    def fill(self, text: str, link: Link) -> tuple[str, list[str]]:
+        """The text with every known placeholder linked, and the unknown ones."""
+        unknown: list[str] = []
+
+        def one(found: re.Match[str]) -> str:
+            shown = (self.figures if found[1] == "f" else self.entries).get(found[2])
+            if shown is None:
+                unknown.append(found[0])
+                return found[0]
+            return link(shown.label, shown.url)
+
+        return PLACEHOLDER.sub(one, text), unknown
+
+
+def lookup(connection: Connection, run_id: str, figure_page: str) -> Lookup:
+    """Figures with one input open that source; computed ones open the page that shows formula and inputs."""
+    urls = {row.id: row.url for row in connection.execute(select(evidence).where(evidence.c.run_id == run_id))}
+    shown = {}
+    for row in connection.execute(select(figure).where(figure.c.run_id == run_id)):
+        direct = row.formula.strip() in urls
+        page = f"{figure_page}/runs/{run_id}/figures/{row.id}" if figure_page else ""
+        first = next((urls[i] for i in row.inputs if urls.get(i)), "")
+        shown[row.id] = Shown(format_value(row.value, row.unit), first if direct or not page else page)
+    entries = {}
+    for row in connection.execute(
+        select(evidence).where(evidence.c.run_id == run_id, evidence.c.ref.startswith("ledger:entry/"))
+    ):
+        entry_id = row.ref.removeprefix("ledger:entry/").split("/")[0].split("#")[0]
+        entries.setdefault(entry_id, Shown(entry_id, row.url))
+    return Lookup(shown, entries)
+
+
+def format_value(value: str, unit: str) -> str:
+    """A figure as people read it: thousands separated, nothing rounded away."""
+    number = Decimal(value)
+    if unit == "%":
+        return f"{number:,f} %"
+    if unit in ("", "count"):
+        return f"{number:,f}"
+    return f"{unit} {number:,f}"
+
+
+def uncited_numbers(text: str, request: str) -> list[str]:
+    """Numbers in a text for people that neither a placeholder nor the request accounts for."""
+    bare = FREE.sub(" ", PLACEHOLDER.sub(" ", text))
+    asked = set(NUMBER.findall(request))
+    return [n for n in (m[0].rstrip(".,") for m in NUMBER.finditer(bare)) if n and n not in asked]
+
+
+def requested(connection: Connection, run_id: str) -> str:
+    """The words of the run's request."""
+    return str(connection.execute(select(run.c.request).where(run.c.id == run_id)).scalar_one())
