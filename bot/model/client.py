@@ -1,4 +1,4 @@
-"""The model over the Messages API: the anthropic SDK as transport and types, one request at a time, no hidden retries."""
+"""The model over the Messages API: the anthropic SDK as transport and types, no hidden retries."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def choose_model(*, wanted: str, api_key: str, base_url: str) -> str:
         raise OperatorMustFix("The model server offers no model.")
     if OFFLINE_MODEL in offered:
         return OFFLINE_MODEL
-    return next((name for name in offered if "sonnet" in name), offered[0])
+    return str(next((name for name in offered if "sonnet" in name), offered[0]))
 
 
 def _plain(block: Any) -> Json:

@@ -25,6 +25,7 @@ from bot.team.roles import system_blocks
 from bot.team.state import AgentState, load
 from bot.tools.base import Outcome, ToolContext, refused
 from bot.tools.registry import Registry
+from bot.types import Json
 from bot.workspace import Workspace
 
 log = structlog.get_logger()
@@ -167,7 +168,8 @@ class AgentRunner:
             journal.append(tx, claim.run_id, "notice", {"text": f"{error} Trying again in the background."})
 
     async def _take(self, claim: Claim, recorder: Recorder, state: AgentState, reply: Reply) -> None:
-        content, notes = reply.content, ()
+        content: list[Json] = reply.content
+        notes: tuple[str, ...] = ()
         calls = any(b["type"] == "tool_use" for b in content)
         if reply.stop_reason == "refusal":
             words = "The model declined to work on this request. Rephrase it, or leave out what it may object to."

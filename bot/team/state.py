@@ -49,7 +49,7 @@ def load(connection: Connection, agent_id: str, library: SkillLibrary, zone: str
     mine = connection.execute(
         select(t.mail).where(t.mail.c.run_id == row["run_id"], t.mail.c.recipient == row["name"])
     ).mappings()
-    by_mail = {m["id"].rsplit("/", 1)[-1]: m for m in mine}
+    by_mail = {m["id"].rsplit("/", 1)[-1]: dict(m) for m in mine}
     pending = list(
         connection.execute(
             select(t.tool_call)

@@ -1,4 +1,4 @@
-"""A tool is a name, a schema, what it can change, and a function; its outcome says what goes to the model and the store."""
+"""A tool: a name, a schema, what it can change, a function whose outcome goes to the model and the store."""
 
 from __future__ import annotations
 

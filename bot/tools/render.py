@@ -15,8 +15,8 @@ PLACEHOLDER = re.compile(r"\{\{\s*(f|e):([^{}\s]+)\s*\}\}")
 # What may stand in a text without a source: periods, years, dates, ids, list markers.
 FREE = re.compile(
     r"https?://\S+|\b(?:Q[1-4]|H[12]|FY ?\d{2,4}(?:[-–/]\d{2,4})?|20\d\d(?:-(?:Q[1-4]|\d\d(?:-\d\d)?))?)\b"
-    r"|\b[A-Za-z]+[-_][A-Za-z0-9-]*\d[\w-]*|^\s*\d+[.)]\s|\b\d{1,2} (?:January|February|March|April|May|June|July|August"
-    r"|September|October|November|December)\b",
+    r"|\b[A-Za-z]+[-_][A-Za-z0-9-]*\d[\w-]*|^\s*\d+[.)]\s|\b\d{1,2} (?:January|February|March|April|May|June|July"
+    r"|August|September|October|November|December)\b",
     re.MULTILINE,
 )
 NUMBER = re.compile(r"\d[\d.,]*")
@@ -68,7 +68,7 @@ def lookup(connection: Connection, run_id: str, figure_page: str) -> Lookup:
         page = f"{figure_page}/runs/{run_id}/figures/{row.id}" if figure_page else ""
         first = next((urls[i] for i in row.inputs if urls.get(i)), "")
         shown[row.id] = Shown(format_value(row.value, row.unit), first if direct or not page else page)
-    entries = {}
+    entries: dict[str, Shown] = {}
     for row in connection.execute(
         select(evidence).where(evidence.c.run_id == run_id, evidence.c.ref.startswith("ledger:entry/"))
     ):

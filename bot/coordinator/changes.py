@@ -1,0 +1,177 @@
+"""The staged change set: asked about with an exact preview, applied once after approval, never otherwise."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Protocol
+
+from sqlalchemy import insert, select, update
+
+from bot.errors import DependencyFailed, RunFailed
+from bot.store import journal, points
+from bot.store import schema as t
+from bot.store.database import Database, Tx
+from bot.store.leases import Claim
+from bot.types import Json
+
+APPROVAL_S = 7 * 86_400.0
+
+
+class Writer(Protocol):
+    """What applies changes to shared documents; the connectors' side of an effect."""
+
+    async def apply(self, change: Json, op_key: str, precondition: str) -> Json:
+        """Apply once; returns {"url", "target", "revision"}. Raises DependencyFailed when it certainly did not happen
+        or may not have, ConflictError (RunFailed) when the target changed since the preview."""
+        ...
+
+    async def find(self, change: Json, op_key: str) -> Json | None:
+        """The same answer if the change already happened, else None."""
+        ...
+
+
+def ask(tx: Tx, run: Any) -> str | None:
+    """Ask the requester about the run's staged changes; None when there are none."""
+    staged = _changes(tx, run["id"])
+    if not staged:
+        return None
+    preview = {
+        "title": f"{len(staged)} change{'s' if len(staged) > 1 else ''} to shared documents",
+        "changes": [
+            {"id": c["id"], "kind": c["kind"], "target": c["target"], "url": c["url"], **c["post_image"]}
+            for c in staged
+        ],
+    }
+    digest = journal.sha256_of([[c["kind"], c["args_sha256"], c["precondition"], c["op_key"]] for c in staged])
+    approval_id = f"ap-{secrets.token_hex(6)}"
+    change_set = staged[0]["change_set_id"]
+    tx.execute(
+        insert(t.approval).values(
+            id=approval_id, team_id=run["team_id"], run_id=run["id"], kind="changes", change_set_id=change_set,
+            person=run["requester"], preview=preview, args_sha256=digest, status="pending", asked_at=tx.now(),
+            expires_at=tx.now() + APPROVAL_S,
+        )
+    )  # fmt: skip
+    tx.execute(update(t.change_set).where(t.change_set.c.id == change_set).values(status="asked"))
+    tx.execute(update(t.run).where(t.run.c.id == run["id"]).values(status="waiting"))
+    journal.append(tx, run["id"], "approval.asked", {"approval": approval_id})
+    return approval_id
+
+
+def stage(
+    tx: Tx, run_id: str, team: str, agent_id: str, *, kind: str, args: Json, op_key: str, target: str, url: str,
+    precondition: str, pre_image: Any, post_image: Json,
+) -> str:  # fmt: skip
+    """Add a change to the run's open change set, in place of an earlier one for the same target; returns its id."""
+    open_set = tx.execute(
+        select(t.change_set.c.id).where(t.change_set.c.run_id == run_id, t.change_set.c.status == "staged")
+    ).scalar()
+    if open_set is None:
+        open_set = f"{run_id[-12:]}-{journal.next_id(tx, run_id, 'cs')}"
+        tx.execute(
+            insert(t.change_set).values(
+                id=open_set, team_id=team, run_id=run_id, status="staged", created_at=tx.now()
+            )
+        )
+    tx.execute(
+        t.change.delete().where(
+            t.change.c.change_set_id == open_set, t.change.c.kind == kind, t.change.c.target == target
+        )
+    )
+    change_id = f"{run_id[-12:]}-{journal.next_id(tx, run_id, 'c')}"
+    tx.execute(
+        insert(t.change).values(
+            id=change_id, team_id=team, run_id=run_id, change_set_id=open_set,
+            position=len(_changes(tx, run_id)), agent_id=agent_id, kind=kind, args=args,
+            args_sha256=journal.sha256_of(args), op_key=op_key, target=target, precondition=precondition,
+            pre_image=pre_image, post_image=post_image, url=url, labels={},
+        )
+    )  # fmt: skip
+    return change_id
+
+
+def _changes(tx: Any, run_id: str) -> list[Any]:
+    return list(
+        tx.execute(select(t.change).where(t.change.c.run_id == run_id).order_by(t.change.c.position, t.change.c.id))
+        .mappings()
+        .all()
+    )
+
+
+async def apply_all(db: Database, writer: Writer, claim: Claim, run: Any) -> None:
+    """Apply an approved change set, each change once however often this is called.
+
+    Raises DependencyFailed to be called again later, RunFailed when a target changed since it was shown.
+    """
+    changes = await db.read(lambda c: _changes(c, run["id"]))
+    for item in changes:
+        change = {"kind": item["kind"], "args": item["args"], "target": item["target"]}
+        known = await db.write(lambda tx, i=item: _intend(tx, claim, run, i))  # type: ignore[misc]
+        if known["status"] == "done":
+            continue
+        result = None
+        if known["epoch"] != claim.epoch or known["status"] == "unknown":
+            result = await writer.find(change, item["op_key"])
+        if result is None:
+            points.reached(f"google:{item['kind']}:before")
+            try:
+                result = await writer.apply(change, item["op_key"], item["precondition"])
+            except DependencyFailed:
+                await db.write(lambda tx, i=item: _unknown(tx, claim, i))  # type: ignore[misc]
+                raise
+            points.reached(f"google:{item['kind']}:after")
+        await db.write(lambda tx, i=item, r=result: _applied(tx, claim, run, i, r))  # type: ignore[misc]
+
+
+def _intend(tx: Tx, claim: Claim, run: Any, item: Any) -> Json:
+    tx.fence(claim.agent_id, claim.epoch)
+    row = tx.execute(select(t.effect).where(t.effect.c.op_key == item["op_key"])).mappings().first()
+    if row is not None:
+        return {"status": row["status"], "epoch": row["epoch"]}
+    tx.execute(
+        insert(t.effect).values(
+            op_key=item["op_key"], team_id=run["team_id"], run_id=run["id"], kind="write", target=item["target"],
+            args_sha256=item["args_sha256"], epoch=claim.epoch, change_set_id=item["change_set_id"],
+            status="intent", result={}, intended_at=tx.now(),
+        )
+    )  # fmt: skip
+    return {"status": "intent", "epoch": claim.epoch}
+
+
+def _unknown(tx: Tx, claim: Claim, item: Any) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    tx.execute(update(t.effect).where(t.effect.c.op_key == item["op_key"]).values(status="unknown"))
+
+
+def _applied(tx: Tx, claim: Claim, run: Any, item: Any, result: Json) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    tx.execute(
+        update(t.effect)
+        .where(t.effect.c.op_key == item["op_key"])
+        .values(status="done", result=result, applied_at=tx.now())
+    )
+    title = str(item["post_image"].get("title", item["target"]))
+    tx.execute(
+        insert(t.artifact).values(
+            id=f"{run['id'][-12:]}-{journal.next_id(tx, run['id'], 'a')}", team_id=run["team_id"], run_id=run["id"],
+            agent_id=item["agent_id"], name=title, version=1, url=result["url"], path="",
+            sha256=item["args_sha256"], created_at=tx.now(), labels={},
+        )
+    )  # fmt: skip
+    journal.append(
+        tx, run["id"], "applied", {"op_key": item["op_key"], "target": item["target"], "url": result["url"]}
+    )
+
+
+def discard(tx: Tx, run_id: str, status: str) -> None:
+    """Let go of what was staged; nothing of it was written."""
+    tx.execute(update(t.change_set).where(t.change_set.c.run_id == run_id).values(status=status))
+
+
+class Conflict(RunFailed):
+    """The document changed after the preview was made."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            "conflict", f"{target} was changed by someone after the preview was made, so nothing was written to it."
+        )

@@ -1,0 +1,424 @@
+"""The main flow: a request becomes a run, its team works, code checks it, a person approves, the reply is due.
+
+Read `step` first: it is one look at a run's rows and the next thing to do about them.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, select, update
+
+from bot.coordinator import changes, verify
+from bot.coordinator.intake import INTAKE, taken, untaken
+from bot.coordinator.runs import end_run, fail, start_run
+from bot.errors import DependencyFailed, RunFailed
+from bot.skills import SkillLibrary
+from bot.store import journal, mail
+from bot.store import schema as t
+from bot.store.database import Database, Tx, by_id
+from bot.store.leases import Claim
+from bot.team.record import close_call
+from bot.tools import render
+from bot.tools.team import open_agent
+from bot.types import Check, Json, RunStatus
+
+MAX_REFUSALS = 3  # of one agent's finish; then a person has to look
+RETRY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One look at a run."""
+
+    run: Any
+    agents: dict[str, Any]
+    tasks: list[Any]
+    approvals: list[Any]
+
+    @property
+    def lead(self) -> Any:
+        return self.agents["lead"]
+
+    @property
+    def verifier(self) -> Any:
+        """The verifier of the lead's current answer, if there is one."""
+        return self.agents.get(f"verifier{self.lead['refusals'] + 1}")
+
+
+@dataclass
+class Coordinator:
+    """Activates the rows of kind `coordinator`: the intake, and one per run."""
+
+    db: Database
+    library: SkillLibrary
+    writer: changes.Writer
+    home: Path
+    zone: str
+    model: str
+    offline: bool
+    figure_page: str
+
+    async def activate(self, claim: Claim) -> float | None:
+        """Do what the rows ask for until nothing is left; returns when to look again by product time, or None."""
+        if claim.agent_id == INTAKE:
+            await self.db.write(self._take_requests)
+            return None
+        while True:
+            rows = await self.db.read(lambda c: _look(c, claim.run_id))
+            done = await self.step(claim, rows)
+            if done is not True:
+                return done
+
+    def _take_requests(self, tx: Tx) -> None:
+        today = datetime.datetime.fromtimestamp(tx.now(), ZoneInfo(self.zone)).date().isoformat()
+        for request in untaken(tx):
+            run_id = start_run(tx, request, self.library, model=self.model, offline=self.offline, today=today)
+            taken(tx, request, run_id)
+
+    async def step(self, claim: Claim, rows: Rows) -> float | bool | None:
+        """The next thing to do about a run: True to look again, else when to wake."""
+        if RunStatus(rows.run["status"]).ended:
+            return None
+        if rows.run["control"] == "stop":
+            return await self._stop(claim, rows)
+        failed = next((a for a in rows.agents.values() if a["status"] == "failed"), None)
+        if failed is not None:
+            return await self._agent_failed(claim, failed)
+        for agent in rows.agents.values():
+            if agent["status"] == "finishing" and agent["name"] != "lead" and agent["role"] != "verifier":
+                return await self._judge_specialist(claim, rows, agent)
+        if rows.lead["status"] == "finishing":
+            return await self._judge_lead(claim, rows)
+        stuck = _deadlocked(rows)
+        if stuck and not await self.db.read(lambda c: _mail_waits(c, rows)):
+            await self.db.write(lambda tx: _break_wait(tx, claim, rows))
+            return None
+        return None
+
+    async def _judge_specialist(self, claim: Claim, rows: Rows, agent: Any) -> bool:
+        """A specialist says it is done: its task's checks decide."""
+        args = agent["finish"]["args"]
+        task = next((x for x in rows.tasks if x["id"] == agent["task"]), None)
+        checks: list[Check] = []
+        if args["status"] == "done" and task is not None:
+            skill = self.library.skills.get(agent["skill"] or rows.run["skill"])
+            wanted = skill.task_checks(task["id"]) if skill else []
+            if skill is not None and wanted:
+                place = self._workspace(rows.run["id"], agent["name"])
+                checks = await verify.run_checks(skill, wanted, place)
+        passed = all(c.passed for c in checks)
+        await self.db.write(lambda tx: _close_specialist(tx, claim, agent, task, checks, passed))
+        return True
+
+    def _workspace(self, run_id: str, name: str) -> Path:
+        place = self.home / "runs" / run_id / name
+        place.mkdir(parents=True, exist_ok=True)
+        return place
+
+    async def _judge_lead(self, claim: Claim, rows: Rows) -> float | bool | None:
+        """The lead says the run is done: open tasks, checks, the verifier and a person decide, in this order."""
+        args = rows.lead["finish"]["args"]
+        if args["status"] != "done":
+            await self.db.write(lambda tx: _lead_gave_up(tx, claim, rows, args))
+            return True
+        asked = next((a for a in reversed(rows.approvals) if a["kind"] == "changes"), None)
+        if asked is not None:
+            return await self._after_asking(claim, rows, asked)
+        if rows.verifier is not None:
+            return await self._after_verifier(claim, rows)
+        checks = await self._check_run(rows, args)
+        if not all(c.passed for c in checks):
+            await self.db.write(lambda tx: _refuse(tx, claim, rows.lead, checks, "run"))
+            return True
+        skill = self.library.skills.get(rows.run["skill"])
+        if skill is not None and skill.checks:
+            digest = await self._hand_to_verifier(rows, skill.checks)
+            await self.db.write(lambda tx: _open_verifier(tx, claim, rows, checks, skill.name, skill.checks, digest))
+            return None
+        await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, checks))
+        return True
+
+    async def _check_run(self, rows: Rows, args: Json) -> list[Check]:
+        undone = [x["id"] for x in rows.tasks if x["status"] != "done"]
+        checks = [
+            Check(
+                "tasks_done", not undone, f"not done: {', '.join(undone)}" if undone else "every planned task is done"
+            )
+        ]
+        shown = await self.db.read(lambda c: render.lookup(c, rows.run["id"], self.figure_page))
+        checks += verify.check_reply(args.get("reply", ""), shown, rows.run["request"])
+        skill = self.library.skills.get(rows.run["skill"])
+        if skill is not None and not undone:
+            place = self._workspace(rows.run["id"], "_check")
+            await verify.lay_out(self.db, rows.run["id"], place)
+            checks += await verify.run_checks(skill, skill.checks, place)
+        return checks
+
+    async def _hand_to_verifier(self, rows: Rows, checks: list[Json]) -> dict[str, str]:
+        """Lay the artifacts out in the verifier's own directory: it sees these and nothing of the workers' story."""
+        name = f"verifier{rows.lead['refusals'] + 1}"
+        return await verify.lay_out(self.db, rows.run["id"], self._workspace(rows.run["id"], name))
+
+    async def _after_verifier(self, claim: Claim, rows: Rows) -> float | bool | None:
+        verifier = rows.verifier
+        if verifier["status"] != "finishing":
+            return None
+        args = verifier["finish"]["args"]
+        verdicts = [
+            Check(f"verifier: {v['name']}", v["passed"], v.get("detail", "")) for v in args.get("verdicts", [])
+        ]
+        wanted = len(verifier["inputs"]["checks"])
+        if args["status"] != "done" or len(verdicts) < wanted:
+            verdicts.append(
+                Check("verifier", False, f"the verifier did not judge every criterion: {args['summary']}")
+            )
+        if not all(c.passed for c in verdicts):
+            await self.db.write(lambda tx: _refuse(tx, claim, rows.lead, verdicts, "run", done_with=verifier))
+            return True
+        await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, verdicts, done_with=verifier))
+        return True
+
+    def _ask_or_end(self, tx: Tx, claim: Claim, rows: Rows, checks: list[Check], done_with: Any = None) -> None:
+        tx.fence(claim.agent_id, claim.epoch)
+        _note_checks(tx, rows.run["id"], checks)
+        if done_with is not None:
+            _finished(tx, done_with)
+        if changes.ask(tx, rows.run) is None:
+            self._end(tx, rows)
+
+    async def _after_asking(self, claim: Claim, rows: Rows, asked: Any) -> float | bool | None:
+        """The change set was shown to a person: wait, apply it, or let it go."""
+        if asked["status"] == "pending":
+            if asked["expires_at"] > self.db.now():
+                return float(asked["expires_at"])
+            await self.db.write(lambda tx: _expire(tx, claim, asked))
+            return True
+        if asked["status"] == "approved":
+            try:
+                await changes.apply_all(self.db, self.writer, claim, rows.run)
+            except DependencyFailed as error:
+                words = f"{error} The approved changes are tried again."
+                await self.db.write(lambda tx: _notice(tx, claim, words))
+                return self.db.now() + RETRY_S
+            except RunFailed as error:
+                kind, words = error.kind, str(error)
+                await self.db.write(lambda tx: _failed(tx, claim, kind, words))
+                return True
+            await self.db.write(lambda tx: self._end_applied(tx, claim, rows))
+            return True
+        await self.db.write(lambda tx: _rejected(tx, claim, rows, asked))
+        return True
+
+    def _end_applied(self, tx: Tx, claim: Claim, rows: Rows) -> None:
+        tx.fence(claim.agent_id, claim.epoch)
+        changes.discard(tx, rows.run["id"], "applied")
+        self._end(tx, rows)
+
+    def _end(self, tx: Tx, rows: Rows) -> None:
+        """The run is done: the reply with every placeholder filled by code."""
+        _finished(tx, rows.lead)
+        shown = render.lookup(tx.connection, rows.run["id"], self.figure_page)
+        text, _ = shown.fill(rows.lead["finish"]["args"].get("reply", ""), render.slack_link)
+        end_run(tx, rows.run["id"], RunStatus.DONE, summary=text)
+
+    async def _stop(self, claim: Claim, rows: Rows) -> float | bool | None:
+        if any(a["status"] == "live" and a["lease_owner"] for a in rows.agents.values()):
+            return self.db.now() + 0.2  # calls in flight break off within a moment
+        message = "Stopped as asked. Nothing that was staged has been written."
+        await self.db.write(lambda tx: _stopped(tx, claim, message))
+        return True
+
+    async def _agent_failed(self, claim: Claim, agent: Any) -> bool:
+        rows = await self.db.read(lambda c: journal.rows(c, claim.run_id, agent_id=agent["id"]))
+        body: Json = next((r["body"] for r in reversed(rows) if r["kind"] == "agent.failed"), {})
+        kind, words = body.get("kind", "agent_failed"), body.get("message", "An agent failed.")
+        await self.db.write(lambda tx: _failed(tx, claim, kind, words))
+        return True
+
+
+def _look(connection: Connection, run_id: str) -> Rows:
+    agents = connection.execute(
+        select(t.agent).where(t.agent.c.run_id == run_id, t.agent.c.kind == "agent").order_by(t.agent.c.id)
+    ).mappings()
+    tasks = connection.execute(select(t.task).where(t.task.c.run_id == run_id).order_by(t.task.c.position)).mappings()
+    approvals = connection.execute(
+        select(t.approval).where(t.approval.c.run_id == run_id).order_by(t.approval.c.asked_at)
+    ).mappings()
+    return Rows(by_id(connection, t.run, run_id), {a["name"]: a for a in agents}, list(tasks), list(approvals))
+
+
+def _close_specialist(tx: Tx, claim: Claim, agent: Any, task: Any, checks: list[Check], passed: bool) -> None:
+    if not passed and agent["refusals"] + 1 < MAX_REFUSALS:
+        _refuse(tx, claim, agent, checks, agent["task"])
+        return
+    tx.fence(claim.agent_id, claim.epoch)
+    args = agent["finish"]["args"]
+    status = args["status"] if passed else "failed"
+    summary = args["summary"] if passed else f"The checks did not pass: {verify.diagnosis(checks)}"
+    _finished(tx, agent)
+    if task is not None:
+        ended = {"done": "done", "failed": "failed"}.get(status, "failed")
+        tx.execute(
+            update(t.task)
+            .where(t.task.c.run_id == claim.run_id, t.task.c.id == task["id"])
+            .values(status=ended, checks=verify.as_json(checks))
+        )
+    files = tuple(
+        mail.SharedFile(row.name.split("/", 1)[1], row.sha256, agent["finish"]["id"])
+        for row in tx.execute(
+            select(t.artifact.c.name, t.artifact.c.sha256)
+            .where(t.artifact.c.run_id == claim.run_id, t.artifact.c.agent_id == agent["name"])
+            .order_by(t.artifact.c.version)
+        )
+    )
+    data = {"report": True, "status": status, "task": agent["task"], "summary": summary}
+    mail.send(tx, claim.run_id, agent["name"], agent["parent"] or "lead", summary, data=data, files=files)
+
+
+def _finished(tx: Tx, agent: Any) -> None:
+    close_call(tx, agent["run_id"], agent["id"], agent["finish"]["id"], {"ok": True}, False, "done")
+    tx.execute(update(t.agent).where(t.agent.c.id == agent["id"]).values(status="done", waiting=None))
+
+
+def _refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, done_with: Any = None) -> None:
+    """Give a finish back with the diagnosis; bounded, then a person has to look."""
+    tx.fence(claim.agent_id, claim.epoch)
+    words = verify.diagnosis(checks)
+    journal.append(tx, claim.run_id, "checked", {"scope": scope, "passed": False, "checks": verify.as_json(checks)})
+    if done_with is not None:
+        _finished(tx, done_with)
+    if agent["refusals"] + 1 >= MAX_REFUSALS:
+        fail(
+            tx, claim.run_id, "verification",
+            f"The result did not pass its checks after {MAX_REFUSALS} attempts, so it is not delivered. {words} "
+            "Please look at what was found and send the request again.",
+        )  # fmt: skip
+        return
+    content = {
+        "ok": False,
+        "error": f"Not accepted. {words}",
+        "checks": verify.as_json([c for c in checks if not c.passed]),
+    }
+    close_call(tx, claim.run_id, agent["id"], agent["finish"]["id"], content, True, "failed")
+    tx.execute(
+        update(t.agent)
+        .where(t.agent.c.id == agent["id"])
+        .values(status="live", finish=None, refusals=agent["refusals"] + 1)
+    )
+    tx.wake(agent["id"])
+
+
+def _open_verifier(
+    tx: Tx, claim: Claim, rows: Rows, checks: list[Check], skill: str, wanted: list[Json], files: dict[str, str]
+) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    _note_checks(tx, claim.run_id, checks)
+    criteria = [c for task in rows.tasks for c in task["criteria"]]
+    inputs = {
+        "request": rows.run["request"],
+        "criteria": criteria,
+        "checks": [{"skill": skill, "args": {}, **entry} for entry in wanted],
+        "artifacts": files,
+        "reply": rows.lead["finish"]["args"].get("reply", ""),
+    }
+    open_agent(
+        tx, claim.run_id, rows.run["team_id"], name=f"verifier{rows.lead['refusals'] + 1}", role="verifier",
+        parent="cadre", brief="Judge whether the criteria hold, from the artifacts in your workspace alone.",
+        inputs=inputs,
+    )  # fmt: skip
+
+
+def _note_checks(tx: Tx, run_id: str, checks: list[Check]) -> None:
+    journal.append(tx, run_id, "checked", {"scope": "run", "passed": True, "checks": verify.as_json(checks)})
+
+
+def _lead_gave_up(tx: Tx, claim: Claim, rows: Rows, args: Json) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    _finished(tx, rows.lead)
+    shown = render.lookup(tx.connection, claim.run_id, "")
+    words, _ = shown.fill(args.get("reply") or args["summary"], render.slack_link)
+    if args["status"] == "refused":
+        end_run(tx, claim.run_id, RunStatus.STOPPED, kind="refused", message=words, summary=words)
+        return
+    unverified = any(task["status"] == "failed" and task["checks"] for task in rows.tasks)
+    fail(tx, claim.run_id, "verification" if unverified else "blocked", words)
+
+
+def _deadlocked(rows: Rows) -> bool:
+    """Everyone alive waits for mail, and nobody is left who could send any."""
+    alive = [a for a in rows.agents.values() if a["status"] in ("live", "finishing")]
+    waits = [a for a in alive if a["status"] == "live" and (a["waiting"] or {}).get("for") == "mail"]
+    return bool(alive) and len(waits) == len(alive) and not any(a["status"] == "pending" for a in rows.approvals)
+
+
+def _mail_waits(connection: Connection, rows: Rows) -> bool:
+    """Whether one of the waiting agents has mail it would wake for."""
+    for agent in rows.agents.values():
+        if agent["status"] != "live":
+            continue
+        wanted = (agent["waiting"] or {}).get("from", [])
+        heard = mail.undelivered(connection, rows.run["id"], agent["name"], agent["mail_cursor"])
+        if any(not wanted or m["sender"] in wanted for m in heard):
+            return True
+    return False
+
+
+def _break_wait(tx: Tx, claim: Claim, rows: Rows) -> None:
+    """Tell one waiting agent that its wait can never end: specialists first, the lead when it is the last."""
+    tx.fence(claim.agent_id, claim.epoch)
+    waiting = [a for a in rows.agents.values() if a["status"] == "live"]
+    chosen = next((a for a in waiting if a["name"] != "lead"), rows.lead)
+    row = tx.execute(select(t.agent).where(t.agent.c.id == chosen["id"])).mappings().one()
+    if not row["waiting"] or row["wake_seq"] != row["slept_seq"]:
+        return  # it is about to move by itself
+    reports = [
+        f"{m['sender']}: {m['text']}"
+        for m in mail.undelivered(tx.connection, claim.run_id, chosen["name"], chosen["mail_cursor"])
+        if m["data"].get("report") and m["data"]["status"] != "done"
+    ]
+    wanted = ", ".join(row["waiting"].get("from", [])) or "anyone"
+    words = " ".join(reports) or f"Nobody is left who could write: {wanted} will not answer."
+    close_call(tx, claim.run_id, row["id"], row["waiting"]["id"], {"ok": False, "error": words}, True, "failed")
+    tx.execute(update(t.agent).where(t.agent.c.id == row["id"]).values(waiting=None))
+    tx.wake(row["id"])
+
+
+def _expire(tx: Tx, claim: Claim, asked: Any) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    tx.execute(
+        update(t.approval)
+        .where(t.approval.c.id == asked["id"], t.approval.c.status == "pending")
+        .values(status="expired")
+    )
+    journal.append(tx, claim.run_id, "decided", {"approval": asked["id"], "status": "expired", "by": ""})
+
+
+def _rejected(tx: Tx, claim: Claim, rows: Rows, asked: Any) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    changes.discard(tx, claim.run_id, "discarded")
+    why = "rejected" if asked["status"] == "rejected" else "not answered in time"
+    message = f"The proposed changes were {why}, so nothing was written."
+    _finished(tx, rows.lead)
+    end_run(tx, claim.run_id, RunStatus.STOPPED, kind=asked["status"], message=message, summary=message)
+
+
+def _stopped(tx: Tx, claim: Claim, message: str) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    changes.discard(tx, claim.run_id, "discarded")
+    end_run(tx, claim.run_id, RunStatus.STOPPED, kind="stopped", message=message, summary=message)
+
+
+def _failed(tx: Tx, claim: Claim, kind: str, words: str) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    changes.discard(tx, claim.run_id, "discarded")
+    fail(tx, claim.run_id, kind, words)
+
+
+def _notice(tx: Tx, claim: Claim, words: str) -> None:
+    tx.fence(claim.agent_id, claim.epoch)
+    journal.append(tx, claim.run_id, "notice", {"text": words})

@@ -1,0 +1,92 @@
+"""The beginning and the end of a run, each in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from bot.skills import Match, SkillLibrary
+from bot.store import journal
+from bot.store import schema as t
+from bot.store.database import Tx
+from bot.store.leases import Claim
+from bot.tools.team import open_agent
+from bot.types import Request, RunStatus
+
+
+def start_run(
+    tx: Tx, request: Request, library: SkillLibrary, *, model: str, offline: bool, today: str, automation: str = ""
+) -> str:
+    """Make a run of a request: its row, its lead, and the two that work for it in code. Returns the run's id."""
+    found = library.match(request.text)
+    run_id = f"run-{secrets.token_hex(6)}"
+    tx.execute(
+        insert(t.run).values(
+            id=run_id, team_id=request.team, automation_id=automation or None, requester=request.user,
+            credential_owner=request.user, channel=request.channel, channel_name=request.channel_name,
+            thread=request.thread, kind=request.kind, request=request.text, skill=found.skill if found else "",
+            understood=found.understood if found else "", way=found.way if found else "",
+            mode=found.mode if found else "delegation", status=RunStatus.WORKING, model=model, offline=offline,
+            created_at=tx.now(), labels={"readers": [request.channel]},
+        )
+    )  # fmt: skip
+    for name in ("_thread", "_coordinator"):
+        open_agent(tx, run_id, request.team, name=name, role="", kind=name[1:])
+    journal.append(tx, run_id, "run.started", {"request": request.text, "requester": request.user})
+    inputs = _inputs(found, request, today)
+    open_agent(tx, run_id, request.team, name="lead", role=found.role if found else "lead", inputs=inputs)
+    return run_id
+
+
+def _inputs(found: Match | None, request: Request, today: str) -> dict[str, Any]:
+    given = dict(found.inputs) if found else {}
+    channel = request.channel_name or request.channel
+    return {**given, "channel": channel, "requester": request.user, "today": today}
+
+
+def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: str = "", summary: str = "") -> None:
+    """End a run once: its agents, its open questions and its open tasks end with it."""
+    ended = tx.execute(
+        update(t.run)
+        .where(t.run.c.id == run_id, t.run.c.status.not_in(("done", "failed", "stopped")))
+        .values(status=status, error_kind=kind, error_message=message, summary=summary, finished_at=tx.now())
+    )
+    if ended.rowcount == 0:
+        return
+    task_end = {RunStatus.DONE: "done", RunStatus.FAILED: "failed"}.get(status, "stopped")
+    tx.execute(
+        update(t.task)
+        .where(t.task.c.run_id == run_id, t.task.c.status.in_(("pending", "working")))
+        .values(status=task_end)
+    )
+    tx.execute(
+        update(t.approval)
+        .where(t.approval.c.run_id == run_id, t.approval.c.status == "pending")
+        .values(status="void")
+    )
+    live = tx.execute(
+        select(t.agent.c.id).where(
+            t.agent.c.run_id == run_id, t.agent.c.kind == "agent", t.agent.c.status.in_(("live", "finishing"))
+        )
+    ).scalars()
+    for agent_id in list(live):
+        tx.execute(
+            update(t.agent)
+            .where(t.agent.c.id == agent_id)
+            .values(status="done" if status is RunStatus.DONE else "stopped", waiting=None)
+        )
+        tx.wake(agent_id)
+    journal.append(tx, run_id, "run.ended", {"status": status, "kind": kind, "message": message})
+
+
+def fail(tx: Tx, run_id: str, kind: str, message: str) -> None:
+    """End a run with a typed failure and the sentence a person reads."""
+    end_run(tx, run_id, RunStatus.FAILED, kind=kind, message=message)
+
+
+def poisoned(tx: Tx, claim: Claim) -> None:
+    """An agent that died again and again without any progress ends its run, visibly."""
+    if claim.run_id:
+        fail(tx, claim.run_id, "poison", f"Working on it crashed Cadre several times in a row ({claim.agent_id}).")

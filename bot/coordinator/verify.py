@@ -1,0 +1,95 @@
+"""Checks outside the worker: a skill's scripts over declared outputs, and what every text for people must keep."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from bot.errors import ModelMustRetry
+from bot.skills import Skill
+from bot.store import journal
+from bot.store import schema as t
+from bot.store.database import Database
+from bot.tools import render
+from bot.tools.scripts import run_child
+from bot.types import Check, Json
+
+REPLY_LINES = 12
+
+
+async def lay_out(db: Database, run_id: str, place: Path, only: str = "") -> dict[str, str]:
+    """Put the newest version of every declared output below `place`/<agent>/; returns path -> sha256."""
+
+    def newest(connection: Any) -> dict[str, tuple[str, bytes]]:
+        found = connection.execute(
+            select(t.artifact).where(t.artifact.c.run_id == run_id).order_by(t.artifact.c.version)
+        ).mappings()
+        latest = {row["name"]: row["sha256"] for row in found if row["path"] and row["name"].startswith(only)}
+        return {name: (digest, journal.get_blob(connection, digest)) for name, digest in latest.items()}
+
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    files = await db.read(newest)
+    for name, (_, data) in files.items():
+        target = place / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return {name: digest for name, (digest, _) in files.items()}
+
+
+async def run_checks(skill: Skill, wanted: list[Json], place: Path) -> list[Check]:
+    """Run check scripts in a directory of outputs. A script that breaks is a failed check, never a pass."""
+    checks: list[Check] = []
+    for entry in wanted:
+        name = str(entry["script"])
+        try:
+            answer = await run_child(skill.script(name), entry.get("args", {}), place)
+        except (ModelMustRetry, KeyError) as error:
+            checks.append(Check(name, False, f"The check could not run: {error}"))
+            continue
+        found = [Check(str(c["name"]), bool(c["passed"]), _detail(c)) for c in answer.get("checks", [])]
+        if not found or not answer.get("ok"):
+            found.append(Check(name, bool(found) and False, str(answer.get("error", "it checked nothing"))))
+        checks += found
+    return checks
+
+
+def _detail(check: Json) -> str:
+    detail = check.get("detail", "")
+    return detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
+
+
+def check_reply(reply: str, lookup: render.Lookup, request: str) -> list[Check]:
+    """What the final text must keep: every number cited, every citation known, at most twelve lines."""
+    _, unknown = lookup.fill(reply, render.slack_link)
+    bare = render.uncited_numbers(reply, request)
+    lines = len([line for line in reply.splitlines() if line.strip()])
+    return [
+        Check(
+            "reply_not_empty", bool(reply.strip()), "the reply has text" if reply.strip() else "the reply is empty"
+        ),
+        Check(
+            "numbers_cited",
+            not bare,
+            "every number is a recorded figure" if not bare else f"numbers without a source: {', '.join(bare[:8])}",
+        ),
+        Check(
+            "citations_known",
+            not unknown,
+            "every citation exists" if not unknown else f"unknown: {', '.join(unknown[:8])}",
+        ),
+        Check("reply_short", lines <= REPLY_LINES, f"{lines} lines of at most {REPLY_LINES}"),
+    ]
+
+
+def diagnosis(checks: list[Check]) -> str:
+    """What failed, for the one who must repair it."""
+    return " ".join(f"{c.name}: {c.evidence.rstrip('.')}." for c in checks if not c.passed)
+
+
+def as_json(checks: list[Check]) -> list[Json]:
+    return [{"name": c.name, "passed": c.passed, "evidence": c.evidence} for c in checks]
