@@ -1,0 +1,254 @@
+"""Understands a grid: which role each column plays, and its amounts as long rows with the cell of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from connectors.documents.tables import Grid, write_csv
+from connectors.documents.words import NUMERIC_ROLES, number_of, period_of, role_by_words
+
+# headers that promise a number so plainly that a column of texts is an error and not another kind of column
+PLAIN_NUMBER_WORDS = re.compile(
+    r"(?i)\b(amount|debit|credit|quantity|units|unit[ _]price|price|value|balance)\b"
+)
+TOTAL_ROW = re.compile(r"(?i)^(grand |sub-?\s?|overall )?(totals?|sum)\b")
+CODE = re.compile(r"^[A-Za-z]{0,4}[-._]?\d[\w.-]*$")
+LONG_ORDER = (
+    "entry", "date", "period", "entity", "account", "name", "type", "department", "department_name", "fund",
+    "fund_name", "category", "product", "counterparty", "description", "currency", "service_from",
+    "service_to", "measure", "quantity", "unit_price", "debit", "credit", "amount",
+)  # fmt: skip
+MAX_PROBLEMS = 25
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What was understood of a grid; `unknown` columns are named to people, never guessed."""
+
+    roles: dict[str, str]
+    periods: dict[str, str]  # column -> period, for wide tables
+    unknown: tuple[str, ...]
+    problems: tuple[str, ...]
+    columns: tuple[str, ...]  # of the long rows, without the places
+    rows: tuple[dict[str, str], ...]  # each with `_row` and `_cell`, the place of its amount
+
+    def described(self) -> list[dict[str, str]]:
+        """Columns with their roles in source order, for a tool result."""
+        return [
+            {"name": column, "role": role}
+            | ({"period": self.periods[column]} if column in self.periods else {})
+            for column, role in self.roles.items()
+        ]
+
+
+@dataclass
+class _Reading:
+    """What is collected while one grid is read."""
+
+    grid: Grid
+    roles: dict[str, str] = field(default_factory=dict)
+    periods: dict[str, str] = field(default_factory=dict)
+    measures: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def index(self, column: str) -> int:
+        return self.grid.columns.index(column)
+
+    def values(self, column: str) -> list[str]:
+        """Filled cells of a column outside total rows."""
+        at = self.index(column)
+        return [row[at] for row in self.grid.rows if row[at] and not _is_total(row)]
+
+
+def understand(grid: Grid) -> Understood:
+    """Roles by header words confirmed by value shapes, then the amounts as long rows."""
+    reading = _Reading(grid)
+    if not grid.columns or not grid.rows:
+        if grid.columns or not grid.titles:  # a sheet of prose alone is no problem
+            what = "has a header row and nothing below it" if grid.columns else "is empty"
+            reading.problems.append(f"{grid.place} {what}.")
+        return Understood({}, {}, (), tuple(reading.problems), (), ())
+    for column in grid.columns:
+        _assign(reading, column)
+    _resolve_doubles(reading)
+    rows = _long_rows(reading)
+    _check_total(reading)
+    used = {key for row in rows for key, value in row.items() if value}
+    columns = tuple(role for role in LONG_ORDER if role in used)
+    problems = reading.problems[:MAX_PROBLEMS]
+    if len(reading.problems) > MAX_PROBLEMS:
+        problems.append(
+            f"{grid.place}: {len(reading.problems) - MAX_PROBLEMS} further problems of this kind."
+        )
+    return Understood(
+        reading.roles, reading.periods, tuple(reading.unknown), tuple(problems), columns, tuple(rows)
+    )
+
+
+def write_long(path: Path, grid: Grid, understood: Understood, source: str, url: str) -> int:
+    """Keeps long rows as CSV with `ref` and `url` of each amount; `source` is sheet:<id> or file:<id>."""
+
+    def place(row: dict[str, str]) -> tuple[str, str]:
+        if source.startswith("sheet:"):
+            mark = "&range=" if "#" in url else "#range="
+            return f"{source}/{grid.tab}!{row['_cell']}", f"{url}{mark}{row['_cell']}" if url else ""
+        tab = f"{grid.tab}-" if grid.tab else ""
+        return f"{source}#{tab}row{row['_row']}", url
+
+    lines = (
+        (row["_row"], row["_cell"], *(row.get(column, "") for column in understood.columns), *place(row))
+        for row in understood.rows
+    )
+    return write_csv(path, ("_row", "_cell", *understood.columns, "ref", "url"), lines)
+
+
+def _assign(reading: _Reading, column: str) -> None:
+    values = reading.values(column)
+    period, rest = split_period(column)
+    role = role_by_words(rest) if rest else None
+    numbers = sum(1 for value in values if number_of(value) is not None)
+    if period is not None and (not rest or (role == "amount" and numbers)):
+        reading.roles[column] = "period_amount"
+        reading.periods[column] = period
+        reading.measures[column] = rest
+        return
+    role = role_by_words(column)
+    if (
+        role in NUMERIC_ROLES
+        and not PLAIN_NUMBER_WORDS.search(column.replace("_", " "))
+        and numbers * 2 < len(values)
+    ):
+        role = None
+    if role == "account" and not _mostly(values, lambda value: bool(CODE.match(value))):
+        role = "name"
+    if role == "period" and not _mostly(values, lambda value: period_of(value) is not None):
+        role = "date" if _mostly(values, _is_date) else None
+    if role is None and _mostly(values, lambda value: period_of(value) is not None and not value.isdigit()):
+        role = "period"
+    if role is not None:
+        reading.roles[column] = role
+    elif values:
+        reading.unknown.append(column)
+
+
+def _resolve_doubles(reading: _Reading) -> None:
+    """Two columns of one role: the one of codes keeps it, the other holds its names; else it is unknown."""
+    for role in {*reading.roles.values()} - {"amount", "period_amount"}:
+        columns = [column for column, given in reading.roles.items() if given == role]
+        if len(columns) < 2:
+            continue
+        coded = [c for c in columns if _mostly(reading.values(c), lambda value: bool(CODE.match(value)))]
+        keep = coded[0] if coded else columns[0]
+        for column in columns:
+            if column == keep:
+                continue
+            names = f"{role}_name"
+            if names in LONG_ORDER and names not in reading.roles.values():
+                reading.roles[column] = names
+            else:
+                del reading.roles[column]
+                reading.unknown.append(column)
+
+
+def _long_rows(reading: _Reading) -> list[dict[str, str]]:
+    grid, roles = reading.grid, reading.roles
+    amounts = [c for c, role in roles.items() if role in ("amount", "period_amount")]
+    single = len(amounts) == 1 and roles[amounts[0]] == "amount"
+    numeric = [c for c, role in roles.items() if role in NUMERIC_ROLES]
+    labels = [c for c, role in roles.items() if role not in NUMERIC_ROLES]
+    if not numeric:
+        return []
+    rows: list[dict[str, str]] = []
+    for at, cells in enumerate(grid.rows):
+        if _is_total(cells):
+            continue
+        base = {roles[c]: _label(roles[c], cells[reading.index(c)]) for c in labels}
+        numbers = {c: _number(reading, at, c) for c in numeric}
+        filled = {c: value for c, value in numbers.items() if value is not None}
+        base |= {roles[c]: format(value, "f") for c, value in filled.items() if c not in amounts}
+        base["_row"] = str(grid.row_numbers[at])
+        for column in amounts:
+            if column not in filled:
+                continue
+            row = base | {
+                "amount": format(filled[column], "f"),
+                "_cell": grid.cell(at, reading.index(column)),
+            }
+            if not single:
+                row["measure"] = reading.measures.get(column, column) or base.get("measure", "")
+            if column in reading.periods:
+                row["period"] = reading.periods[column]
+            rows.append(row)
+        if not amounts and filled:
+            rows.append(base | {"_cell": grid.cell(at, reading.index(next(iter(filled))))})
+    return rows
+
+
+def _number(reading: _Reading, at: int, column: str) -> Decimal | None:
+    text = reading.grid.rows[at][reading.index(column)]
+    if not text or text in ("-", "–", "—"):
+        return None
+    number = number_of(text)
+    if number is None:
+        cell = reading.grid.cell(at, reading.index(column))
+        shown = text if len(text) <= 60 else text[:57] + "…"
+        reading.problems.append(
+            f'{reading.grid.place}, cell {cell}: "{shown}" stands where a number belongs (column {column}).'
+        )
+    return number
+
+
+def _check_total(reading: _Reading) -> None:
+    """A single closing total row must equal the rows above it; a difference is told, not smoothed."""
+    grid = reading.grid
+    totals = [at for at, row in enumerate(grid.rows) if _is_total(row)]
+    if len(totals) != 1 or totals[0] != len(grid.rows) - 1:
+        return
+    for column, role in reading.roles.items():
+        if role not in ("amount", "period_amount", "debit", "credit"):
+            continue
+        at = reading.index(column)
+        stated = number_of(grid.rows[-1][at])
+        added = sum((number_of(row[at]) or Decimal(0) for row in grid.rows[:-1]), Decimal(0))
+        if stated is not None and abs(stated - added) >= Decimal("0.005"):
+            reading.problems.append(
+                f"{grid.place}, cell {grid.cell(len(grid.rows) - 1, at)}: the total says {stated:f}, "
+                f"the rows above it add up to {added:f} (column {column})."
+            )
+
+
+def split_period(label: str) -> tuple[str | None, str]:
+    """A header such as `Forecast Q3 2026` as its period and the rest of its words."""
+    whole = period_of(label)
+    if whole is not None:
+        return whole, ""
+    words = label.split()
+    for size in (3, 2, 1):
+        for start in range(len(words) - size + 1):
+            period = period_of(" ".join(words[start : start + size]).strip("()"))
+            if period is not None:
+                return period, " ".join(words[:start] + words[start + size :])
+    return None, label
+
+
+def _label(role: str, text: str) -> str:
+    return (period_of(text) or text) if role == "period" else text
+
+
+def _is_total(row: Sequence[str]) -> bool:
+    # only the first filled cell: a line may well be called "Sum insured" in a later column
+    first = next((cell for cell in row if cell), "")
+    return bool(TOTAL_ROW.match(first))
+
+
+def _is_date(text: str) -> bool:
+    return bool(re.fullmatch(r"\d{4}-\d\d-\d\d([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}", text))
+
+
+def _mostly(values: list[str], test: Callable[[str], bool]) -> bool:
+    return bool(values) and sum(1 for value in values if test(value)) * 10 >= len(values) * 8

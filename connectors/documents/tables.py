@@ -1,0 +1,275 @@
+"""Reads CSV, CSV.gz, XLSX and Markdown tables into grids and writes CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+
+from connectors.documents.words import is_header, is_number
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_UNPACKED = 256 * 1024 * 1024
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 2_000
+HEADER_SEARCH = 25
+
+
+class DocumentError(ValueError):
+    """A document that cannot be read as tables; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table of a document as text, with the place of every cell in its source."""
+
+    name: str  # the document, for messages only: nothing is decided by it
+    tab: str
+    header_row: int  # row number in the source, 0 when no header was found
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    row_numbers: tuple[int, ...]
+    titles: tuple[str, ...] = ()  # text standing above the header
+
+    def cell(self, row: int, column: int) -> str:
+        """The A1 name of a data cell given by its indexes in `rows` and `columns`."""
+        return f"{column_letters(column + 1)}{self.row_numbers[row]}"
+
+    @property
+    def place(self) -> str:
+        """How messages name this table."""
+        return f"{self.name}, tab {self.tab}" if self.tab else self.name
+
+
+def column_letters(number: int) -> str:
+    """1 -> A, 27 -> AA."""
+    letters = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def read_grid(data: bytes, name: str) -> list[Grid]:
+    """All tables of a document; what the bytes are is decided by the bytes, the name only labels messages."""
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MB and was not read.")
+    if data[:2] == b"\x1f\x8b":
+        data = _gunzip(data, name)
+    if data[:4] == b"PK\x03\x04":
+        return _read_xlsx(data, name)
+    text = decode_text(data, name)
+    if not text.strip():
+        return [Grid(name, "", 0, (), (), ())]
+    tables = _markdown_tables(text)
+    if tables:
+        return [grid_from_rows(name, tab, rows) for tab, rows in tables]
+    return [grid_from_rows(name, "", _read_csv(text, name))]
+
+
+def grid_from_rows(name: str, tab: str, rows: Iterable[Sequence[Any]]) -> Grid:
+    """A grid from rows of cells: finds the header below title rows and drops blank rows."""
+    table: list[tuple[int, tuple[str, ...]]] = []
+    for number, row in enumerate(rows, start=1):
+        if number > MAX_ROWS:
+            raise DocumentError(f"{name} has more than {MAX_ROWS:,} rows and was not read.")
+        if len(row) > MAX_COLUMNS:
+            raise DocumentError(
+                f"{name}, row {number} has more than {MAX_COLUMNS:,} columns and was not read."
+            )
+        cells = tuple(cell_text(cell) for cell in row)
+        if any(cells):
+            table.append((number, cells))
+    at = _find_header(table)
+    if at is None:
+        titles = tuple(" ".join(cell for cell in cells if cell) for _, cells in table[:HEADER_SEARCH])
+        return Grid(name, tab, 0, (), (), (), titles)
+    header_row, header = table[at]
+    body = table[at + 1 :]
+    width = max([len(header), *(len(cells) for _, cells in body)])
+    padded = tuple(cells + ("",) * (width - len(cells)) for _, cells in body)
+    titles = tuple(" ".join(cell for cell in cells if cell) for _, cells in table[:at])
+    return Grid(
+        name, tab, header_row, _labels(header, width), padded, tuple(number for number, _ in body), titles
+    )
+
+
+def cell_text(value: Any) -> str:
+    """A cell as text: numbers without exponent or float noise, dates in ISO form."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        number = Decimal(repr(value))
+        return str(int(number)) if number == number.to_integral_value() else format(number, "f")
+    if isinstance(value, datetime):
+        return value.date().isoformat() if not (value.hour or value.minute) else value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Writes an RFC 4180 file with a header row and returns the number of data rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(
+                [format(cell, "f") if isinstance(cell, Decimal) else cell_text(cell) for cell in row]
+            )
+            count += 1
+    return count
+
+
+def write_grid(path: Path, grid: Grid) -> int:
+    """Keeps a grid as a CSV file whose first column is the row number in the source."""
+    rows = ((number, *row) for number, row in zip(grid.row_numbers, grid.rows, strict=True))
+    return write_csv(path, ("_row", *grid.columns), rows)
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """Text of a file in UTF-8, UTF-16 with a mark, or Windows-1252."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if b"\x00" in data:
+            raise DocumentError(f"{name} is not a text, CSV or XLSX file.") from None
+        return data.decode("cp1252", errors="replace")
+
+
+def _gunzip(data: bytes, name: str) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(data, MAX_UNPACKED + 1)
+    except zlib.error as error:
+        raise DocumentError(f"{name} is not a readable gzip file: {error}.") from error
+    if len(plain) > MAX_UNPACKED:
+        raise DocumentError(
+            f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read."
+        )
+    if not unpacker.eof:
+        raise DocumentError(f"{name} is a gzip file that ends too early.")
+    return plain
+
+
+def _read_xlsx(data: bytes, name: str) -> list[Grid]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+        if size > MAX_UNPACKED:
+            raise DocumentError(
+                f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read."
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl warns about styles and validations it leaves out
+            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+            try:
+                return [
+                    grid_from_rows(name, sheet.title, sheet.iter_rows(values_only=True))
+                    for sheet in book.worksheets
+                ]
+            finally:
+                book.close()
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        raise DocumentError(f"{name} is not a readable XLSX file: {error}.") from error
+
+
+def _read_csv(text: str, name: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines()[:50] if line.strip()]
+    # the delimiter is the one that cuts the most lines into the same number of cells, two or more
+    best = (0, 1, ",")
+    for delimiter in ",;\t|":
+        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        usual = max(set(counts), key=counts.count)
+        if usual > 1:
+            best = max(best, (counts.count(usual), usual, delimiter))
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=best[2]))
+    except csv.Error as error:
+        raise DocumentError(f"{name} is not a readable CSV file: {error}.") from error
+
+
+def _markdown_tables(text: str) -> list[tuple[str, list[list[str]]]]:
+    """Pipe tables of a Markdown text with the heading above each; row numbers are line numbers."""
+    lines = text.splitlines()
+    tables: list[tuple[str, list[list[str]]]] = []
+    heading = ""
+    index = 0
+    while index < len(lines):
+        line = lines[index].strip()
+        if line.startswith("#"):
+            heading = line.lstrip("#").strip()
+        rule = lines[index + 1].strip() if index + 1 < len(lines) else ""
+        if "|" in line and "-" in rule and re.fullmatch(r"\|?[\s:|-]+\|?", rule) and "|" in rule:
+            rows: list[list[str]] = [[] for _ in range(index)] + [_pipe_cells(line), []]
+            index += 2
+            while index < len(lines) and "|" in lines[index]:
+                rows.append(_pipe_cells(lines[index]))
+                index += 1
+            tables.append((heading or f"Table {len(tables) + 1}", rows))
+            continue
+        index += 1
+    return tables
+
+
+def _pipe_cells(line: str) -> list[str]:
+    body = line.strip().removeprefix("|")
+    body = body[:-1] if body.endswith("|") and not body.endswith("\\|") else body
+    return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", body)]
+
+
+def _find_header(table: list[tuple[int, tuple[str, ...]]]) -> int | None:
+    """The row with the most known header words; without any, the first row of several texts."""
+    best, best_score = None, 0
+    for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):
+        filled = [cell for cell in cells if cell]
+        score = sum(1 for cell in filled if is_header(cell))
+        # a row of one cell is a title; a row with plain numbers is data
+        if (
+            len(filled) > 1
+            and score > best_score
+            and not any(is_number(c) and not is_header(c) for c in filled)
+        ):
+            best, best_score = index, score
+    if best is not None:
+        return best
+    for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):
+        filled = [cell for cell in cells if cell]
+        if len(filled) > 1 and not any(is_number(cell) for cell in filled):
+            return index
+    return None
+
+
+def _labels(header: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """Header labels, made unique; a column without one is called by its letters."""
+    labels: list[str] = []
+    for index in range(width):
+        label = re.sub(r"\s+", " ", header[index] if index < len(header) else "") or (
+            f"column {column_letters(index + 1)}"
+        )
+        candidate, copy = label, 2
+        while candidate in labels:
+            candidate, copy = f"{label} ({copy})", copy + 1
+        labels.append(candidate)
+    return tuple(labels)
