@@ -1,0 +1,42 @@
+// The local server: reads, actions as a person, and the stream of events.
+
+async function request(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers: { "content-type": "application/json", ...options?.headers } });
+  } catch {
+    throw new Error("The local workspace does not answer. Is the demo still running?");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok || body.ok === false) {
+    throw Object.assign(new Error(body.message || body.error || `The server answered ${response.status}`), { code: body.error, body });
+  }
+  return body;
+}
+
+const query = (params) =>
+  new URLSearchParams(Object.entries(params).filter(([, value]) => value !== null && value !== undefined)).toString();
+
+export const getState = () => request("/_local/state");
+export const getView = (channel, as) => request(`/_local/view?${query({ channel, as })}`);
+export const getThread = (channel, ts, as) => request(`/_local/thread?${query({ channel, ts, as })}`);
+export const act = (body) => request("/_local/act", { method: "POST", body: JSON.stringify(body) });
+
+/** The Web API of the local server with a person's own token. */
+export const webApi = (method, person, body) =>
+  request(`/api/${method}`, { method: "POST", body: JSON.stringify(body), headers: { authorization: `Bearer xoxp-${person}` } });
+
+/** Calls `onEvent` for each event and `onConnection(up)` when the stream opens or breaks. `?live=0` never opens it. */
+export function follow(onEvent, onConnection) {
+  if (new URLSearchParams(location.search).get("live") === "0") return;
+  const source = new EventSource("/_local/events");
+  source.onopen = () => onConnection(true);
+  source.onerror = () => onConnection(false);
+  source.onmessage = (message) => {
+    try {
+      onEvent(JSON.parse(message.data));
+    } catch {
+      onEvent({ type: "unknown" }); // something changed, whatever it was: the page refetches
+    }
+  };
+}
