@@ -272,7 +272,7 @@ def _close_specialist(tx: Tx, claim: Claim, agent: Any, task: Any, checks: list[
         mail.SharedFile(row.name.split("/", 1)[1], row.sha256, agent["finish"]["id"])
         for row in tx.execute(
             select(t.artifact.c.name, t.artifact.c.sha256)
-            .where(t.artifact.c.run_id == claim.run_id, t.artifact.c.agent_id == agent["name"])
+            .where(t.artifact.c.run_id == claim.run_id, t.artifact.c.agent_id == agent["id"])
             .order_by(t.artifact.c.version)
         )
     )

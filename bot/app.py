@@ -1,0 +1,142 @@
+"""Composition root: builds store, model, tools, coordinator and surfaces from Settings; the only file that knows all."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bot.coordinator.coordinator import Coordinator
+from bot.coordinator.intake import ensure_intake
+from bot.coordinator.runs import poisoned
+from bot.errors import OperatorMustFix
+from bot.model.client import AnthropicModel, choose_model
+from bot.settings import Settings
+from bot.skills import SkillLibrary
+from bot.store.clock import Clock, LoopbackClock, SystemClock
+from bot.store.database import Database
+from bot.store.dispatch import Dispatcher
+from bot.team.agent import AgentRunner
+from bot.tools.channel import channel_tools
+from bot.tools.files import file_tools
+from bot.tools.google import GoogleTools, GoogleWriter, connect
+from bot.tools.mcp import McpTools
+from bot.tools.registry import Registry
+from bot.tools.scripts import script_tools
+from bot.tools.skill_tools import skill_tools
+from bot.tools.tables import table_tools
+from bot.tools.team import team_tools
+
+log = structlog.get_logger()
+SKILLS = Path(__file__).parent.parent / "skills"
+
+
+def open_store(settings: Settings) -> tuple[Database, Clock]:
+    """The database, migrated, and the clock of its product times."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    clock: Clock = LoopbackClock(settings.clock_url) if settings.clock_url else SystemClock()
+    db = Database(settings.database_url, clock.now)
+    db.migrate()
+    db.write_now(ensure_intake, point=False)
+    return db, clock
+
+
+class WorkerLoop:
+    """The second event loop: agents and coordinators, so that no tool ever delays an acknowledgement."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="worker-loop", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    async def call(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine there and wait for it here."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+@dataclass
+class Worker:
+    """What a process needs to activate agents and coordinators."""
+
+    settings: Settings
+    db: Database
+    dispatcher: Dispatcher
+    figure_page: str
+    _closing: list[Any] = field(default_factory=list)
+    _child: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Connect everything and register the kinds this worker serves; runs on the worker's loop."""
+        s = self.settings
+        base_url = s.anthropic_base_url
+        if not base_url and not s.anthropic_api_key and s.model in ("auto", "offline"):
+            base_url = await asyncio.to_thread(self._offline_model)
+        if s.model.startswith("local:"):
+            base_url = s.model.removeprefix("local:")
+        name = await choose_model(wanted=s.model, api_key=s.anthropic_api_key, base_url=base_url)
+        model = AnthropicModel(name=name, api_key=s.anthropic_api_key, base_url=base_url)
+        library = SkillLibrary(SKILLS, s.home / "skills")
+        workspace = connect(s.google_base_url, s.google_credentials)
+        mcp = McpTools(s.mcp_servers)
+        permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
+        registry = Registry(
+            [
+                *team_tools(), *file_tools(), *table_tools(), *script_tools(library), *skill_tools(library),
+                *channel_tools(permalinks), *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
+            ]
+        )  # fmt: skip
+        runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
+        coordinator = Coordinator(
+            self.db, library, GoogleWriter(workspace), s.home, s.zone, name, model.offline, self.figure_page
+        )
+        self._closing = [model.close, mcp.close]
+        self.dispatcher.serve("agent", runner.activate)
+        self.dispatcher.serve("coordinator", coordinator.activate)
+        self.dispatcher.on_poison(poisoned)
+
+    def _offline_model(self) -> str:
+        """Without a key and without a server the offline model starts beside us, over the same protocol."""
+        ready = Path(tempfile.mkdtemp(prefix="cadre-")) / "ready.json"
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "loopback.model", "--ready-file", str(ready)], stdout=subprocess.DEVNULL
+        )
+        return str(wait_ready(ready, self._child)["base_url"])
+
+    async def close(self) -> None:
+        for close in self._closing:
+            await close()
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait(10)
+
+
+def wait_ready(ready: Path, child: subprocess.Popen[bytes], timeout_s: float = 60.0) -> Any:
+    """The stand-in's ready file once it is there. Raises OperatorMustFix when the process ends before."""
+    import json
+    import time
+
+    deadline = time.monotonic() + timeout_s
+    while not ready.exists():
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise OperatorMustFix(
+                "A stand-in server did not start; run it alone to see why: python -m loopback --help"
+            )
+        time.sleep(0.02)
+    return json.loads(ready.read_text())

@@ -1,0 +1,1 @@
+"""The command center's pages: read-only views over the journal."""

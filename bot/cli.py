@@ -1,0 +1,234 @@
+"""The command `cadre`: one small function per command, each only parses and calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from bot.errors import CadreError
+from bot.types import Json
+
+EXIT = {"done": 0, "failed": 1, "waiting": 3, "stopped": 4, "working": 1, "queued": 1}
+
+app = typer.Typer(
+    help="Cadre: a Slack assistant for knowledge work. Try it without any account: cadre demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+runs = typer.Typer(help="Look at runs and stop them.", no_args_is_help=True)
+drill = typer.Typer(help="Prove what is promised about crashes.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
+app.add_typer(drill, name="drill")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+Data = Annotated[Path | None, typer.Option("--data", help="A folder of CSV, XLSX and Markdown files to work on.")]
+Seed = Annotated[int, typer.Option("--seed", help="Which sample company.")]
+
+
+def main() -> None:
+    """Run the command line; a known error is one sentence and exit code 1."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        app()
+    except CadreError as error:
+        print(f"cadre: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@app.command()
+def demo(
+    data: Data = None,
+    seed: Seed = 1,
+    port: Annotated[int, typer.Option(help="Port of the local Slack workspace.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
+    exit_: Annotated[bool, typer.Option("--exit", help="End after the story instead of staying up.")] = False,
+) -> None:
+    """Run the whole product on this machine: a sample company, its quarterly close, a Slack to type into."""
+    from bot.demo import tell
+    from bot.local import Options
+
+    stay = sys.stdin.isatty() and not exit_
+    options = Options(data=data, seed=seed, port=port, approve="all")
+    sys.exit(asyncio.run(tell(options, stay=stay, open_browser=stay and not no_open)))
+
+
+@app.command()
+def ask(
+    text: str,
+    channel: Annotated[str, typer.Option(help="Channel to ask in.")] = "finance",
+    as_: Annotated[str, typer.Option("--as", help="Who asks.")] = "maya",
+    data: Data = None,
+    seed: Seed = 1,
+    approve: Annotated[str, typer.Option(help="all: approve what is proposed; none: leave it waiting.")] = "none",
+    timeout: Annotated[float, typer.Option(help="Seconds until it gives up.")] = 600.0,
+    keep: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask once through a private local Slack, from mention to reply."""
+    from bot.local import Options
+
+    if approve not in ("all", "none"):
+        raise typer.BadParameter("all or none", param_hint="--approve")
+    options = Options(data=data, seed=seed, channel=channel, user=as_, approve=approve, timeout_s=timeout, keep=keep)
+    result = asyncio.run(_ask(text, options))
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, indent=1, default=str))
+    else:
+        for message in result["thread"]:
+            print(f"{message['user']}: {message['text']}\n")
+    sys.exit(EXIT[result["run"]["status"]])
+
+
+async def _ask(text: str, options: Any) -> Json:
+    from bot.local import stage
+
+    with tempfile.TemporaryDirectory(prefix="cadre-") as scratch:
+        home = options.keep or Path(scratch)
+        home.mkdir(parents=True, exist_ok=True)
+        async with stage(options, home) as here:
+            mention = {"as": options.user, "do": "post", "channel": options.channel, "text": f"@cadre {text}"}
+            posted = await here.act(**mention)
+            run_id = await here.run_of(posted["ts"], options.timeout_s)
+            await here.follow(run_id, options)
+            return await here.result(run_id)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def loopback(ctx: typer.Context) -> None:
+    """Start only the stand-in servers; options as in `python -m loopback --help`."""
+    import os
+
+    os.execv(sys.executable, [sys.executable, "-m", "loopback", *ctx.args])
+
+
+@app.command()
+def run(
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Only the Slack surface.")] = False,
+    http: Annotated[int, typer.Option(help="Port of the pages that figures link to; 0: any.")] = 0,
+) -> None:
+    """The production process: Slack surface and worker, configured by the environment."""
+    from bot.serve import serve
+    from bot.settings import load
+
+    asyncio.run(serve(load(), surface=True, worker=not no_worker, http_port=http))
+
+
+@app.command()
+def worker() -> None:
+    """A further worker on the same database."""
+    from bot.serve import serve
+    from bot.settings import load
+
+    asyncio.run(serve(load(), surface=False, worker=True, http_port=None))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version."""
+    from bot.app import open_store
+    from bot.settings import load
+
+    db, clock = open_store(load())
+    db.close()
+    clock.close()
+    _say("The database is up to date.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """The processes at work on this database."""
+    from sqlalchemy import func, select
+
+    from bot.store import schema as t
+
+    def look(c: Any) -> Json:
+        swept = c.execute(select(func.coalesce(func.sum(t.agent.c.swept), 0))).scalar()
+        rows = c.execute(select(t.worker).order_by(t.worker.c.started_at)).mappings()
+        return {"processes": [dict(r) for r in rows], "wakes_found_by_sweep": int(swept)}
+
+    found = _read(look)
+    if as_json:
+        print(json.dumps(found))
+        return
+    for row in found["processes"]:
+        print(f"{row['role']:12} pid {row['pid']} on {row['host']}")
+
+
+def _read(look: Any) -> Any:
+    from bot.app import open_store
+    from bot.settings import load
+
+    db, clock = open_store(load())
+    try:
+        return db.read_now(look)
+    finally:
+        db.close()
+        clock.close()
+
+
+@runs.command("list")
+def runs_list(as_json: AsJson = False) -> None:
+    """Recent runs, newest first."""
+    from sqlalchemy import select
+
+    from bot.store import schema as t
+
+    columns = (t.run.c.id, t.run.c.status, t.run.c.request, t.run.c.requester, t.run.c.channel, t.run.c.created_at)
+    found = _read(lambda c: [dict(r) for r in c.execute(
+        select(*columns).order_by(t.run.c.created_at.desc()).limit(100)).mappings()])  # fmt: skip
+    if as_json:
+        print(json.dumps(found))
+        return
+    for row in found:
+        print(f"{row['id']}  {row['status']:8}  {row['request'][:70]}")
+
+
+@runs.command("show")
+def runs_show(run_id: str, as_json: AsJson = False) -> None:
+    """One run: its summary, or everything as JSON."""
+    from bot.store.view import run_view, to_json
+
+    try:
+        view = _read(lambda c: run_view(c, run_id))
+    except KeyError:
+        raise CadreError(f"There is no run {run_id}; `cadre runs list` shows what there is.") from None
+    if as_json:
+        print(json.dumps(to_json(view), ensure_ascii=False, indent=1, default=str))
+        return
+    print(f"{view.run.request}\n{view.run.status}\n\n{view.summary_text}")
+
+
+@runs.command("export")
+def runs_export(run_id: str) -> None:
+    """One run as JSON."""
+    runs_show(run_id, as_json=True)
+
+
+@runs.command("stop")
+def runs_stop(run_id: str) -> None:
+    """Stop a run: calls in flight break off, nothing staged is written."""
+    from bot.app import open_store
+    from bot.coordinator.control import stop_run
+    from bot.settings import load
+
+    db, clock = open_store(load())
+    db.write_now(lambda tx: stop_run(tx, run_id, "operator"))
+    db.close()
+    clock.close()
+    _say(f"{run_id} stops.")

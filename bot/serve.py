@@ -1,0 +1,100 @@
+"""One process: the surface on the main loop, the worker on its own, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from bot.app import Worker, WorkerLoop, open_store
+from bot.center.server import Center
+from bot.errors import OperatorMustFix
+from bot.settings import Settings
+from bot.store.clock import Clock
+from bot.store.database import Database
+from bot.store.dispatch import Dispatcher
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Process:
+    """What runs in this process. `start` returns once requests are taken; `close` leaves in good order."""
+
+    settings: Settings
+    surface: bool = True
+    worker: bool = True
+    http_port: int | None = 0  # 0: any free port
+    db: Database = field(init=False)
+    clock: Clock = field(init=False)
+    dispatcher: Dispatcher = field(init=False)
+    base_url: str = ""
+    _center: Center | None = None
+    _slack: Any = None
+    _loop: WorkerLoop | None = None
+    _worker: Worker | None = None
+
+    async def start(self) -> None:
+        """Open the store, connect the surface and the worker, begin to dispatch."""
+        settings = self.settings
+        self.db, self.clock = await asyncio.to_thread(open_store, settings)
+        role = "+".join(name for name, on in (("bot", self.surface), ("worker", self.worker)) if on)
+        self.dispatcher = Dispatcher(self.db, self.clock, role=role, engine_url=settings.engine_url)
+        if self.http_port is not None:
+            self._center = Center(self.db)
+            self.base_url = await self._center.start("127.0.0.1", self.http_port)
+        if self.worker:
+            self._loop = WorkerLoop()
+            self._worker = Worker(settings, self.db, self.dispatcher, settings.public_url or self.base_url)
+            await self._loop.call(self._worker.start())
+        if self.surface:
+            self._slack = await self._start_slack()
+        await asyncio.to_thread(self.dispatcher.start)
+
+    async def _start_slack(self) -> Any:
+        from bot.slack.app import SlackSurface
+
+        s = self.settings
+        if not s.slack_bot_token or not s.slack_app_token:
+            raise OperatorMustFix(
+                "Slack is not connected: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or try `cadre demo` without an account."
+            )
+        surface = SlackSurface(
+            self.db, self.clock, bot_token=s.slack_bot_token, app_token=s.slack_app_token, base_url=s.slack_api_url
+        )
+        self.dispatcher.serve("thread", surface.thread.activate)
+        await surface.start()
+        return surface
+
+    async def close(self) -> None:
+        """Stop taking requests, then stop working, then let go of the store."""
+        if self._slack is not None:
+            await self._slack.close()
+        if self._loop is not None:
+            await self._loop.call(self.dispatcher.close())
+        await self.dispatcher.close()
+        if self._worker is not None and self._loop is not None:
+            await self._loop.call(self._worker.close())
+            self._loop.close()
+        if self._center is not None:
+            await self._center.close()
+        self.clock.close()
+        await asyncio.to_thread(self.db.close)
+
+
+async def serve(settings: Settings, *, surface: bool, worker: bool, http_port: int | None) -> None:
+    """Run until SIGTERM or SIGINT."""
+    process = Process(settings, surface=surface, worker=worker, http_port=http_port)
+    leave = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    await process.start()
+    log.info("ready", surface=surface, worker=worker, http=process.base_url)
+    with contextlib.suppress(asyncio.CancelledError):
+        await leave.wait()
+    await process.close()
