@@ -160,8 +160,8 @@ def unreachable(kind: str, channel: str) -> str:
 def not_member(command: str) -> str:
     """The private answer to a command in a channel the bot is not in."""
     return (
-        f"I am not in this channel, so I cannot work here. Invite me with `/invite @cadre` and send `{escape(command)}` "
-        "again, or write to me directly."
+        "I am not in this channel, so I cannot work here. Invite me with `/invite @cadre` and send "
+        f"`{escape(command)}` again, or write to me directly."
     )
 
 

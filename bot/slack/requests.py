@@ -161,6 +161,8 @@ def _entity(inside: str, bot_user: str) -> str:
         words = label or target[1:].split("^")[0]
         return words if words.startswith("@") or target.startswith("!date") else f"@{words}"
     plain = target.removeprefix("mailto:").removeprefix("tel:")
-    if not label or label == target or target.rstrip("/").endswith(f"//{label.rstrip('/')}") or label == plain:
-        return label if label and label == plain else target
+    if label and label == plain:
+        return label
+    if not label or label == target or target.rstrip("/").endswith(f"//{label.rstrip('/')}"):
+        return target
     return f"{label} ({plain})"

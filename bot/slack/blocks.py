@@ -1,0 +1,136 @@
+"""The messages a run should have in its thread: a pure function of its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.slack import cards, messages
+from bot.slack.cards import Block, context, section, sections
+from bot.types import Artifact, RunStatus, RunView
+
+TEXT_MAX = 3_900  # chat.update refuses more than 4,000
+BLOCKS_MAX = 50
+NOTICES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Post:
+    """One message that should be visible. `held` ones may wait for a quieter moment; `top` ones open the thread."""
+
+    key: str
+    text: str
+    blocks: tuple[Block, ...] = ()
+    held: bool = False
+    top: bool = False
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        told = json.dumps([self.text, self.blocks], sort_keys=True, ensure_ascii=False)
+        object.__setattr__(self, "sha", hashlib.sha256(told.encode()).hexdigest())
+
+
+def render(view: RunView, kind: str = "mention", decided: Mapping[str, float] | None = None) -> list[Post]:
+    """All messages of a run in the order in which they belong. `decided` says when approvals were answered."""
+    run = view.run
+    if run.error and run.error["kind"] in messages.UNREACHABLE:
+        return [_private(view)]
+    ended = RunStatus(run.status).ended
+    if kind == "schedule" and not view.tasks and not view.approvals:
+        # A scheduled answer stands by itself in the channel; there is nobody to acknowledge.
+        return [_end(view, top=True)] if ended else []
+    posts = []
+    if not run.thread_ts:
+        posts.append(_header(view, kind))
+    posts.append(_ack(view))
+    if view.tasks:
+        posts.append(_plan(view, ended))
+    for approval in view.approvals:
+        when = (decided or {}).get(approval.id)
+        blocks = cards.approval(approval, run.requester, ended, when)
+        text = messages.asks(approval, run.requester)
+        if cards.closed(approval, ended):
+            text = f"{text}\n{messages.outcome(approval, when)}"
+        posts.append(_post(f"approval/{approval.id}", text, blocks))
+    if ended:
+        posts.append(_end(view, top=False))
+    return posts
+
+
+def _post(key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False) -> Post:
+    return Post(key, messages.cut(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top)
+
+
+def _header(view: RunView, kind: str) -> Post:
+    text = messages.header(view.run, kind)
+    return _post("header", text, [section(text)], top=True)
+
+
+def _ack(view: RunView) -> Post:
+    text = messages.ack(view.run)
+    blocks = [section(text)]
+    if not view.tasks:
+        blocks += _notices(view)
+    if view.run.offline:
+        blocks.append(context(messages.OFFLINE))
+    return _post("ack", text, blocks)
+
+
+def _notices(view: RunView) -> list[Block]:
+    return [section(messages.escape(messages.cut(text, 600))) for text in view.notices[-NOTICES_SHOWN:]]
+
+
+def _plan(view: RunView, ended: bool) -> Post:
+    title = messages.plan_title(view.run, view.tasks)
+    blocks: list[Block] = [cards.plan(view, title, ended), *_notices(view)]
+    if not ended:
+        blocks.append(cards.stop_button(view.run))
+    return _post("plan", messages.escape(title), blocks, held=not ended)
+
+
+def _end(view: RunView, *, top: bool) -> Post:
+    if view.run.status != RunStatus.DONE:
+        text = messages.failure(view.run, written=bool(view.effects))
+        blocks = sections(text)
+        if view.summary_text and view.run.status == RunStatus.FAILED:
+            blocks += sections(messages.harmless(view.summary_text))
+        return _post("result", text, [*blocks, *_made(view), *_footer(view, [])], top=top)
+    text = messages.harmless(view.summary_text.strip()) or f"Done: {messages.escape(messages.topic(view.run))}"
+    return _post("result", text, [*sections(text), *_made(view), *_footer(view, _verified(view))], top=top)
+
+
+def _made(view: RunView) -> list[Block]:
+    """Links to what was made, the newest version of each."""
+    newest: dict[str, Artifact] = {}
+    for artifact in view.artifacts:
+        if artifact.url.startswith(("http://", "https://")):
+            newest[artifact.name] = artifact
+    if not newest:
+        return []
+    links = [cards.link(a.url, messages.cut(a.name, 100)) for a in newest.values()]
+    return sections("\n".join(f"• {one}" for one in links))
+
+
+def _verified(view: RunView) -> list[str]:
+    failed = [check.name for check in view.verified if not check.passed]
+    if failed:
+        return [f"Not verified: {messages.escape(', '.join(failed))}"]
+    if view.verified:
+        names = ", ".join(dict.fromkeys(check.name.replace("_", " ") for check in view.verified))
+        return [f"Verified by code: {messages.escape(messages.cut(names, 600))}"]
+    return []
+
+
+def _footer(view: RunView, said: list[str]) -> list[Block]:
+    lines = [*said, f"Cost: {messages.spent(view.cost)}"]
+    if view.run.offline:
+        lines.append(messages.OFFLINE)
+    return [context(" · ".join(lines))]
+
+
+def _private(view: RunView) -> Post:
+    """What the requester reads in a direct message when the thread cannot be reached."""
+    text = messages.failure(view.run, written=bool(view.effects))
+    return _post("private", text, sections(text))
