@@ -15,10 +15,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from closelib import (
-    PROFIT_TYPES, Answer, Row, as_list, is_credit, main, quarter_bounds, read_rows, slug, thresholds, wanted,
+    PROFIT_TYPES,
+    Answer,
+    Row,
+    as_list,
+    is_credit,
+    main,
+    quarter_bounds,
+    read_rows,
+    slug,
+    thresholds,
+    wanted,
     write_rows,
 )  # fmt: skip
-from entries import Entry, read_entries
+from entries import Entry, imbalance_claims, read_entries
 from products import ProductEffect, decompose
 
 LineKey = tuple[str, str]
@@ -138,7 +148,9 @@ def from_entries(kind: str, line: Line, party: str, sentence: str, entries: list
     inputs = [entry.row.input(f"j{n}", "ledger_entry", "amount") for n, entry in enumerate(entries, 1)]
     amount = line.sign * factor * sum((entry.amount for entry in entries), Decimal(0))
     total = f"sum({', '.join(i['as'] for i in inputs)})"
-    return Cause(kind, line, amount, party, sentence, entries, total if line.sign * factor > 0 else f"-{total}", inputs)
+    return Cause(
+        kind, line, amount, party, sentence, entries, total if line.sign * factor > 0 else f"-{total}", inputs
+    )
 
 
 def timing(books: Books, line: Line, taken: set[tuple[str, str]]) -> list[Cause]:
@@ -206,7 +218,9 @@ def counterparts(books: Books, causes: list[Cause]) -> list[Cause]:
         right = books.lines.get(cause.extra.get("home", ("", "")))
         if cause.kind != "misposting" or right is None:
             continue
-        sentence = f"{cause.counterparty} is missing here; it was booked in {cause.line.name}, {cause.line.department}."
+        sentence = (
+            f"{cause.counterparty} is missing here; it was booked in {cause.line.name}, {cause.line.department}."
+        )
         found.append(from_entries("misposting", right, cause.counterparty, sentence, cause.entries, -1))
     return found
 
@@ -291,7 +305,7 @@ def report(args: dict[str, Any], books: Books, causes: list[Cause], effects: lis
     ]
     answer.more = {
         "sources": sorted({proof["file"] for proof in proofs} | {row.file for row in books.drivers}),
-        "causes": [{k: row[k] for k in ("kind", "account", "department", "sentence")} for row in rows],
+        "causes": [{k: row.get(k, "") for k in ("kind", "account", "department", "sentence")} for row in rows],
     }
     return answer
 
@@ -309,29 +323,18 @@ def imbalances(
     answer: Answer,
 ) -> None:  # fmt: skip
     """Entries whose sides differ are reported, whatever account they stand in."""
-    for path in as_list(args.get("imbalances") or []):
-        for row in read_rows(path, ("entry_id", "difference", "ref"), "imbalances"):
-            name = slug("imbalance", row["entry_id"])
-            amount = f"{row.amount('difference'):f}"
-            common = {"kind": "imbalance", "account": "", "department": ""}
-            sentence = "Debit and credit of this entry differ in the group currency; it was not corrected."
-            seen = row.input("d", "ledger_entry", "difference")
-            rows.append(
-                {"cause": name, **common, "period": period, "amount": amount, "entries": row["entry_id"],
-                 "sentence": sentence}
-            )  # fmt: skip
-            proofs.append(
-                {"cause": name, **common, "entry_id": row["entry_id"], "effect": amount, "file": row.file,
-                 "row": row.number, "ref": row["ref"], "url": row["url"]}
-            )  # fmt: skip
-            answer.findings.append(
-                {**common, "period": period, "amount": amount, "entries": [row["entry_id"]], "text": sentence,
-                 "inputs": [seen]}
-            )  # fmt: skip
-            answer.figures.append(
-                {"id": name, "label": f"Imbalance of {row['entry_id']}", "value": amount, "unit": unit, "formula": "d",
-                 "inputs": [seen]}
-            )  # fmt: skip
+    for row, figure, finding in imbalance_claims(as_list(args.get("imbalances") or []), period, unit):
+        common = {"cause": figure["id"], "kind": "imbalance"}
+        rows.append(
+            {**common, "period": period, "amount": figure["value"], "entries": row["entry_id"],
+             "sentence": finding["text"]}
+        )  # fmt: skip
+        proofs.append(
+            {**common, "entry_id": row["entry_id"], "effect": figure["value"], "file": row.file, "row": row.number,
+             "ref": row["ref"], "url": row["url"]}
+        )  # fmt: skip
+        answer.findings.append(finding)
+        answer.figures.append(figure)
 
 
 if __name__ == "__main__":

@@ -49,9 +49,8 @@ class Row:
     def input(self, name: str, kind: str, column: str) -> dict[str, Any]:
         """This cell as the input of a figure or finding."""
         source = {"file": self.file, "row": self.number, "column": column}
-        value = self[column] if kind != "ledger_entry" or column else ""
         return {
-            "as": name, "kind": kind, "ref": self["ref"], "url": self["url"], "value": value, "source": source,
+            "as": name, "kind": kind, "ref": self["ref"], "url": self["url"], "value": self[column], "source": source,
         }  # fmt: skip
 
 

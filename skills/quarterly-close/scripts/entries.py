@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
-from closelib import Row, WrongInput, read_rows
+from closelib import Row, WrongInput, read_rows, slug
 
 NEEDED = ("entry_id", "line", "period", "account", "department", "counterparty", "amount", "ref")
 
@@ -57,3 +58,24 @@ def service(row: Row) -> tuple[date, date] | None:
         raise WrongInput(
             f'{row.file}, row {row.number}: "{first} {last}" are no dates of service (entry {row["entry_id"]}).'
         ) from None
+
+
+def imbalance_claims(files: list[str], period: str, unit: str) -> list[tuple[Row, dict[str, Any], dict[str, Any]]]:
+    """The figure and the finding of each entry that does not balance."""
+    claims = []
+    for path in files:
+        for row in read_rows(path, ("entry_id", "difference", "ref"), "imbalances"):
+            amount = f"{row.amount('difference'):f}"
+            seen = [row.input("d", "ledger_entry", "difference")]
+            name = slug("imbalance", row["entry_id"])
+            figure = {
+                "id": name, "label": f"Imbalance of {row['entry_id']}", "value": amount, "unit": unit, "formula": "d",
+                "inputs": seen,
+            }  # fmt: skip
+            text = "Debit and credit of this entry differ in the group currency; it was not corrected."
+            finding = {
+                "kind": "imbalance", "account": "", "department": "", "period": period, "amount": amount,
+                "entries": [row["entry_id"]], "text": text, "inputs": seen,
+            }  # fmt: skip
+            claims.append((row, figure, finding))
+    return claims

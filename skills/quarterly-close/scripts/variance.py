@@ -14,8 +14,19 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from closelib import (
-    PROFIT_TYPES, Answer, Row, WrongInput, effect, is_credit, main, quarter_bounds, read_rows, slug, thresholds,
-    wanted, write_rows,
+    PROFIT_TYPES,
+    Answer,
+    Row,
+    WrongInput,
+    effect,
+    is_credit,
+    main,
+    quarter_bounds,
+    read_rows,
+    slug,
+    thresholds,
+    wanted,
+    write_rows,
 )  # fmt: skip
 
 COLUMNS = (
@@ -91,10 +102,10 @@ def work(args: dict[str, Any]) -> Answer:
 
 def join(args: dict[str, Any], period: str) -> list[Line]:
     """Every line that the ledger or the forecast has for the period."""
-    accounts = {row["account"]: row for row in read_rows(wanted(args, "accounts"), ("account", "name", "type"), "accounts")}
-    ledger = read_rows(
-        wanted(args, "trial_balance"), ("account", "department", "balance", "ref"), "trial_balance"
-    )
+    accounts = {
+        row["account"]: row for row in read_rows(wanted(args, "accounts"), ("account", "name", "type"), "accounts")
+    }
+    ledger = read_rows(wanted(args, "trial_balance"), ("account", "department", "balance", "ref"), "trial_balance")
     planned = read_rows(wanted(args, "forecast"), ("account", "period", "amount", "ref"), "forecast")
     here = [row for row in planned if row["period"] == period]
     if not here:
