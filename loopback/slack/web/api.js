@@ -29,14 +29,34 @@ export const webApi = (method, person, body) =>
 /** Calls `onEvent` for each event and `onConnection(up)` when the stream opens or breaks. `?live=0` never opens it. */
 export function follow(onEvent, onConnection) {
   if (new URLSearchParams(location.search).get("live") === "0") return;
-  const source = new EventSource("/_local/events");
-  source.onopen = () => onConnection(true);
-  source.onerror = () => onConnection(false);
-  source.onmessage = (message) => {
-    try {
-      onEvent(JSON.parse(message.data));
-    } catch {
-      onEvent({ type: "unknown" }); // something changed, whatever it was: the page refetches
-    }
+  let source = null;
+  const close = () => {
+    source?.close();
+    source = null;
   };
+  const connect = () => {
+    if (source) return;
+    source = new EventSource("/_local/events");
+    source.onopen = () => onConnection(true);
+    source.onerror = () => {
+      onConnection(false);
+      if (source?.readyState === EventSource.CLOSED) { // an answer that is no stream ends the browser's own retries
+        close();
+        setTimeout(connect, 2000);
+      }
+    };
+    source.onmessage = (message) => {
+      try {
+        onEvent(JSON.parse(message.data));
+      } catch {
+        onEvent({ type: "unknown" }); // something changed, whatever it was: the page refetches
+      }
+    };
+  };
+  // A browser allows six connections to one server: tabs in the background give theirs back.
+  const follows = () => (document.hidden ? close() : connect());
+  document.addEventListener("visibilitychange", follows);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", follows);
+  follows();
 }

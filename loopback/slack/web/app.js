@@ -349,7 +349,7 @@ function onConnection(up) {
   const changed = model.live !== up;
   model.live = up;
   if (changed) drawSidebar();
-  if (up && changed) refetch(true);
+  if (up) refetch(true); // what happened while the stream was away
 }
 
 async function start() {

@@ -130,6 +130,9 @@ export function createComposer(options) {
     }
   };
 
+  // A word that is already complete leaves Enter for sending.
+  const typedOut = () => area.value.slice(choices.start, area.selectionStart).toLowerCase() === choices.list[active]?.insert.trim().toLowerCase();
+
   area.addEventListener("input", () => { grow(); complete(); });
   area.addEventListener("blur", hide);
   area.addEventListener("keydown", (event) => {
@@ -139,7 +142,7 @@ export function createComposer(options) {
       event.preventDefault();
       active = (active + (event.key === "ArrowDown" ? 1 : choices.list.length - 1)) % choices.list.length;
       show();
-    } else if (open && (event.key === "Tab" || event.key === "Enter") && !event.shiftKey) {
+    } else if (open && !event.shiftKey && (event.key === "Tab" || (event.key === "Enter" && !typedOut()))) {
       event.preventDefault();
       pick(active);
     } else if (open && event.key === "Escape") {

@@ -5,7 +5,7 @@ import { personName } from "./mentions.js";
 import { plainText } from "./mrkdwn.js";
 
 /** Asks before an action that carries a `confirm` object; resolves to true when there is none. */
-function confirmed(confirm) {
+function confirmed(confirm, style) {
   if (!confirm) return Promise.resolve(true);
   return new Promise((resolve) => {
     const answer = (value) => { dialog.close(); dialog.remove(); resolve(value); };
@@ -14,7 +14,7 @@ function confirmed(confirm) {
       h("p", {}, plainText(confirm.text)),
       h("div", { class: "modal-foot" },
         h("button", { type: "button", class: "button", onclick: () => answer(false) }, plainText(confirm.deny) || "Cancel"),
-        h("button", { type: "button", class: `button ${confirm.style === "danger" ? "danger" : "primary"}`, onclick: () => answer(true) },
+        h("button", { type: "button", class: `button ${(confirm.style || style) === "danger" ? "danger" : "primary"}`, onclick: () => answer(true) },
           plainText(confirm.confirm) || "Yes")));
     document.body.append(dialog);
     dialog.showModal();
@@ -23,7 +23,7 @@ function confirmed(confirm) {
 
 /** Sends one action and keeps its control busy until the server has answered. */
 async function send(control, element, block, ctx, extra) {
-  if (!(await confirmed(element.confirm))) return;
+  if (!(await confirmed(element.confirm, element.style))) return;
   const group = control.closest(".actions") || control.parentElement;
   const controls = group ? [...group.querySelectorAll("button, select, input")] : [control];
   const enabled = controls.filter((other) => !other.disabled);

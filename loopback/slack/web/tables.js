@@ -22,11 +22,12 @@ function cellContent(cell, ctx) {
 }
 
 /** Alignment of each column: what the block says, else right for a column of numbers. */
-function alignments(rows, settings) {
+function alignments(rows, settings, headerColumn) {
   const body = rows.slice(1);
   return (rows[0] || []).map((_, column) => {
     const align = settings?.[column]?.align;
     if (["left", "center", "right"].includes(align)) return align;
+    if (column === headerColumn) return "left"; // account numbers are names
     const filled = body.filter((row) => row[column] && (row[column].type === "rich_text" || cellText(row[column])));
     return filled.length && filled.every((row) => isNumber(row[column])) ? "right" : "left";
   });
@@ -35,7 +36,7 @@ function alignments(rows, settings) {
 const isTotal = (row) => /^(total|sum|difference)\b/i.test(cellText(row[0]).trim());
 
 function grid(rows, settings, caption, headerColumn, ctx) {
-  const align = alignments(rows, settings);
+  const align = alignments(rows, settings, headerColumn);
   const cell = (value, column, head) => {
     const wrap = settings?.[column]?.is_wrapped ? " wrapped" : "";
     const scope = head ? "col" : column === headerColumn ? "row" : null;
