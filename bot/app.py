@@ -1,4 +1,4 @@
-"""Composition root: builds store, model, tools, coordinator and surfaces from Settings; the only file that knows all."""
+"""Composition root of a worker: store, model, tools and coordinator from Settings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import structlog
 from bot.coordinator.coordinator import Coordinator
 from bot.coordinator.intake import ensure_intake
 from bot.coordinator.runs import poisoned
+from bot.coordinator.schedules import ensure_ticker
 from bot.errors import OperatorMustFix
 from bot.model.client import AnthropicModel, choose_model
 from bot.settings import Settings
@@ -46,6 +47,7 @@ def open_store(settings: Settings) -> tuple[Database, Clock]:
     db = Database(settings.database_url, clock.now)
     db.migrate()
     db.write_now(ensure_intake, point=False)
+    db.write_now(ensure_ticker, point=False)
     return db, clock
 
 

@@ -16,7 +16,7 @@ FLOORS = [
     ["bot.local"],
     ["bot.serve"],
     ["bot.app"],
-    ["bot.slack", "bot.center", "bot.automations"],
+    ["bot.slack", "bot.center"],
     ["bot.coordinator"],
     ["bot.team"],
     ["bot.tools"],
@@ -25,7 +25,7 @@ FLOORS = [
     ["bot.store"],
     ["bot.settings", "bot.types", "bot.errors"],
 ]
-SURFACES = ("bot.slack", "bot.center", "bot.automations")
+SURFACES = ("bot.slack", "bot.center")
 MODULE_LINES = 500
 FUNCTION_LINES = 60
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import insert, select, update
 
-from bot.errors import DependencyFailed, RunFailed
-from bot.store import journal, points
+from bot.errors import DependencyFailed
+from bot.store import journal, points, staging
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
@@ -22,7 +22,7 @@ class Writer(Protocol):
 
     async def apply(self, change: Json, op_key: str, precondition: str) -> Json:
         """Apply once; returns {"url", "target", "revision"}. Raises DependencyFailed when it certainly did not happen
-        or may not have, ConflictError (RunFailed) when the target changed since the preview."""
+        or may not have, Conflict when the target changed since the preview."""
         ...
 
     async def find(self, change: Json, op_key: str) -> Json | None:
@@ -32,7 +32,7 @@ class Writer(Protocol):
 
 def ask(tx: Tx, run: Any) -> str | None:
     """Ask the requester about the run's staged changes; None when there are none."""
-    staged = _changes(tx, run["id"])
+    staged = staging.changes_of(tx, run["id"])
     if not staged:
         return None
     preview = {
@@ -58,52 +58,12 @@ def ask(tx: Tx, run: Any) -> str | None:
     return approval_id
 
 
-def stage(
-    tx: Tx, run_id: str, team: str, agent_id: str, *, kind: str, args: Json, op_key: str, target: str, url: str,
-    precondition: str, pre_image: Any, post_image: Json,
-) -> str:  # fmt: skip
-    """Add a change to the run's open change set, in place of an earlier one for the same target; returns its id."""
-    open_set = tx.execute(
-        select(t.change_set.c.id).where(t.change_set.c.run_id == run_id, t.change_set.c.status == "staged")
-    ).scalar()
-    if open_set is None:
-        open_set = f"{run_id[-12:]}-{journal.next_id(tx, run_id, 'cs')}"
-        tx.execute(
-            insert(t.change_set).values(
-                id=open_set, team_id=team, run_id=run_id, status="staged", created_at=tx.now()
-            )
-        )
-    tx.execute(
-        t.change.delete().where(
-            t.change.c.change_set_id == open_set, t.change.c.kind == kind, t.change.c.target == target
-        )
-    )
-    change_id = f"{run_id[-12:]}-{journal.next_id(tx, run_id, 'c')}"
-    tx.execute(
-        insert(t.change).values(
-            id=change_id, team_id=team, run_id=run_id, change_set_id=open_set,
-            position=len(_changes(tx, run_id)), agent_id=agent_id, kind=kind, args=args,
-            args_sha256=journal.sha256_of(args), op_key=op_key, target=target, precondition=precondition,
-            pre_image=pre_image, post_image=post_image, url=url, labels={},
-        )
-    )  # fmt: skip
-    return change_id
-
-
-def _changes(tx: Any, run_id: str) -> list[Any]:
-    return list(
-        tx.execute(select(t.change).where(t.change.c.run_id == run_id).order_by(t.change.c.position, t.change.c.id))
-        .mappings()
-        .all()
-    )
-
-
 async def apply_all(db: Database, writer: Writer, claim: Claim, run: Any) -> None:
     """Apply an approved change set, each change once however often this is called.
 
     Raises DependencyFailed to be called again later, RunFailed when a target changed since it was shown.
     """
-    changes = await db.read(lambda c: _changes(c, run["id"]))
+    changes = await db.read(lambda c: staging.changes_of(c, run["id"]))
     for item in changes:
         change = {"kind": item["kind"], "args": item["args"], "target": item["target"]}
         known = await db.write(lambda tx, i=item: _intend(tx, claim, run, i))  # type: ignore[misc]
@@ -166,12 +126,3 @@ def _applied(tx: Tx, claim: Claim, run: Any, item: Any, result: Json) -> None:
 def discard(tx: Tx, run_id: str, status: str) -> None:
     """Let go of what was staged; nothing of it was written."""
     tx.execute(update(t.change_set).where(t.change_set.c.run_id == run_id).values(status=status))
-
-
-class Conflict(RunFailed):
-    """The document changed after the preview was made."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__(
-            "conflict", f"{target} was changed by someone after the preview was made, so nothing was written to it."
-        )

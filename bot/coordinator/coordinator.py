@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select, update
 
-from bot.coordinator import changes, verify
+from bot.coordinator import changes, schedules, verify
 from bot.coordinator.intake import INTAKE, taken, untaken
 from bot.coordinator.runs import end_run, fail, start_run
 from bot.errors import DependencyFailed, RunFailed
@@ -68,6 +68,8 @@ class Coordinator:
         if claim.agent_id == INTAKE:
             await self.db.write(self._take_requests)
             return None
+        if claim.agent_id == schedules.TICKER:
+            return await self.db.write(schedules.tick)
         while True:
             rows = await self.db.read(lambda c: _look(c, claim.run_id))
             done = await self.step(claim, rows)
@@ -77,8 +79,17 @@ class Coordinator:
     def _take_requests(self, tx: Tx) -> None:
         today = datetime.datetime.fromtimestamp(tx.now(), ZoneInfo(self.zone)).date().isoformat()
         for request in untaken(tx):
-            run_id = start_run(tx, request, self.library, model=self.model, offline=self.offline, today=today)
+            schedule = schedules.parse(request.text) if request.kind != "schedule" else None
+            run_id = start_run(
+                tx, request, self.library, model=self.model, offline=self.offline, today=today, lead=schedule is None
+            )
             taken(tx, request, run_id)
+            if schedule is not None:
+                due = schedules.add(tx, request, schedule, self.zone)
+                words = (
+                    f"{schedule.words.capitalize()} ({self.zone}) I will work on: {schedule.request}\nFirst time: "
+                )
+                end_run(tx, run_id, RunStatus.DONE, summary=f"{words}{due:%A %d %B %Y, %H:%M}.")
 
     async def step(self, claim: Claim, rows: Rows) -> float | bool | None:
         """The next thing to do about a run: True to look again, else when to wake."""

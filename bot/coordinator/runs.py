@@ -17,14 +17,17 @@ from bot.types import Request, RunStatus
 
 
 def start_run(
-    tx: Tx, request: Request, library: SkillLibrary, *, model: str, offline: bool, today: str, automation: str = ""
+    tx: Tx, request: Request, library: SkillLibrary, *, model: str, offline: bool, today: str, lead: bool
 ) -> str:
-    """Make a run of a request: its row, its lead, and the two that work for it in code. Returns the run's id."""
-    found = library.match(request.text)
+    """Make a run of a request: its row, the two that work for it in code, and its lead unless code alone answers.
+
+    Returns the run's id.
+    """
+    found = library.match(request.text) if lead else None
     run_id = f"run-{secrets.token_hex(6)}"
     tx.execute(
         insert(t.run).values(
-            id=run_id, team_id=request.team, automation_id=automation or None, requester=request.user,
+            id=run_id, team_id=request.team, requester=request.user,
             credential_owner=request.user, channel=request.channel, channel_name=request.channel_name,
             thread=request.thread, kind=request.kind, request=request.text, skill=found.skill if found else "",
             understood=found.understood if found else "", way=found.way if found else "",
@@ -35,6 +38,8 @@ def start_run(
     for name in ("_thread", "_coordinator"):
         open_agent(tx, run_id, request.team, name=name, role="", kind=name[1:])
     journal.append(tx, run_id, "run.started", {"request": request.text, "requester": request.user})
+    if not lead:
+        return run_id
     inputs = _inputs(found, request, today)
     open_agent(tx, run_id, request.team, name="lead", role=found.role if found else "lead", inputs=inputs)
     return run_id

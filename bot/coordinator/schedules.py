@@ -1,0 +1,132 @@
+"""Requests that recur: understood from plain words, kept as rows, made into ordinary requests when they are due."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from sqlalchemy import insert, select, update
+
+from bot.coordinator.intake import receive
+from bot.store import schema as t
+from bot.store.database import Tx
+from bot.types import Request
+
+TICKER = "_schedules"  # the agent row that wakes at the next due time
+DAYS = {"monday": 1, "tuesday": 2, "wednesday": 3, "thursday": 4, "friday": 5, "saturday": 6, "sunday": 0}
+GRACE_S = 6 * 3600.0  # a time missed by more than this is skipped, not caught up
+WORDS = re.compile(
+    r"^\s*every\s+(?P<days>weekday|day|(?:" + "|".join(DAYS) + r")(?:\s*(?:,|and)\s*(?:" + "|".join(DAYS) + r"))*)s?"
+    r"\s+at\s+(?P<hour>[01]?\d|2[0-3])(?::(?P<minute>[0-5]\d))?\s*(?P<half>am|pm)?\s*[,:]?\s+(?P<request>\S.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Five cron fields in local time, the request to make, and how to say it."""
+
+    recurrence: str
+    request: str
+    words: str
+
+
+def parse(text: str) -> Schedule | None:
+    """Understand `every weekday at 9:00 digest this channel`; None for any other sentence."""
+    found = WORDS.match(text)
+    if found is None:
+        return None
+    hour, minute = int(found["hour"]), int(found["minute"] or 0)
+    half = (found["half"] or "").lower()
+    if half:
+        hour = hour % 12 + (12 if half == "pm" else 0)
+    days = found["days"].lower()
+    if days == "weekday":
+        field, spoken = "1-5", "weekday"
+    elif days == "day":
+        field, spoken = "*", "day"
+    else:
+        names = re.findall("|".join(DAYS), days)
+        field, spoken = ",".join(str(DAYS[n]) for n in names), " and ".join(n.capitalize() for n in names)
+    return Schedule(
+        f"{minute} {hour} * * {field}", found["request"].strip(), f"every {spoken} at {hour}:{minute:02d}"
+    )
+
+
+def next_time(recurrence: str, zone: str, after: float) -> datetime.datetime:
+    """The next occurrence in local time; a local time that the clocks skip moves to the next one that exists."""
+    local = datetime.datetime.fromtimestamp(after, ZoneInfo(zone)).replace(tzinfo=None)
+    naive: datetime.datetime = croniter(recurrence, local).get_next(datetime.datetime)
+    return naive.replace(tzinfo=ZoneInfo(zone))
+
+
+def add(tx: Tx, request: Request, schedule: Schedule, zone: str) -> datetime.datetime:
+    """Keep a recurring request; returns when it is due first."""
+    due = next_time(schedule.recurrence, zone, tx.now())
+    tx.execute(
+        insert(t.automation).values(
+            id=f"auto-{secrets.token_hex(5)}", team_id=request.team, channel=request.channel,
+            channel_name=request.channel_name, owner=request.user, request=schedule.request,
+            recurrence=schedule.recurrence, zone=zone, words=schedule.words, status="active",
+            next_at=due.timestamp(), created_at=tx.now(),
+        )
+    )  # fmt: skip
+    tx.wake(TICKER)
+    return due
+
+
+def ensure_ticker(tx: Tx) -> None:
+    """Make the ticker's row once; it belongs to no run."""
+    if tx.execute(select(t.agent.c.id).where(t.agent.c.id == TICKER)).first() is None:
+        tx.execute(
+            insert(t.agent).values(
+                id=TICKER, team_id="", run_id=None, kind="coordinator", name=TICKER, status="live", labels={}
+            )
+        )
+
+
+def tick(tx: Tx) -> float | None:
+    """Make the due requests, each local occurrence once however often clocks and processes repeat it.
+
+    Returns the next due time, or None when nothing is scheduled.
+    """
+    now = tx.now()
+    due = tx.execute(
+        select(t.automation).where(t.automation.c.status == "active", t.automation.c.next_at <= now)
+    ).mappings()
+    for row in list(due):
+        _fire(tx, row, now)
+    upcoming: Any = tx.execute(
+        select(t.automation.c.next_at).where(t.automation.c.status == "active").order_by(t.automation.c.next_at)
+    ).scalar()
+    return None if upcoming is None else float(upcoming)
+
+
+def _fire(tx: Tx, row: Any, now: float) -> None:
+    local = datetime.datetime.fromtimestamp(row["next_at"], ZoneInfo(row["zone"])).strftime("%Y-%m-%dT%H:%M")
+    fresh = now - row["next_at"] <= GRACE_S and local != row["last_local"]
+    if fresh:
+        receive(
+            tx,
+            Request(
+                team=row["team_id"],
+                channel=row["channel"],
+                channel_name=row["channel_name"],
+                thread="",
+                key=f"{row['id']}@{local}",
+                kind="schedule",
+                user=row["owner"],
+                text=row["request"],
+            ),
+        )
+    later = next_time(row["recurrence"], row["zone"], max(now, row["next_at"]))
+    tx.execute(
+        update(t.automation)
+        .where(t.automation.c.id == row["id"])
+        .values(next_at=later.timestamp(), last_local=local if fresh else row["last_local"])
+    )

@@ -1,0 +1,63 @@
+"""Staged effects of a run on shared documents: rows until a person approves them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from bot.errors import RunFailed
+from bot.store import journal
+from bot.store import schema as t
+from bot.store.database import Tx
+from bot.types import Json
+
+
+class Conflict(RunFailed):
+    """The document changed after the preview was made."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            "conflict", f"{target} was changed by someone after the preview was made, so nothing was written to it."
+        )
+
+
+def stage(
+    tx: Tx, run_id: str, team: str, agent_id: str, *, kind: str, args: Json, op_key: str, target: str, url: str,
+    precondition: str, pre_image: Any, post_image: Json,
+) -> str:  # fmt: skip
+    """Add a change to the run's open change set, in place of an earlier one for the same target; returns its id."""
+    open_set = tx.execute(
+        select(t.change_set.c.id).where(t.change_set.c.run_id == run_id, t.change_set.c.status == "staged")
+    ).scalar()
+    if open_set is None:
+        open_set = f"{run_id[-12:]}-{journal.next_id(tx, run_id, 'cs')}"
+        tx.execute(
+            insert(t.change_set).values(
+                id=open_set, team_id=team, run_id=run_id, status="staged", created_at=tx.now()
+            )
+        )
+    tx.execute(
+        t.change.delete().where(
+            t.change.c.change_set_id == open_set, t.change.c.kind == kind, t.change.c.target == target
+        )
+    )
+    change_id = f"{run_id[-12:]}-{journal.next_id(tx, run_id, 'c')}"
+    tx.execute(
+        insert(t.change).values(
+            id=change_id, team_id=team, run_id=run_id, change_set_id=open_set,
+            position=len(changes_of(tx, run_id)), agent_id=agent_id, kind=kind, args=args,
+            args_sha256=journal.sha256_of(args), op_key=op_key, target=target, precondition=precondition,
+            pre_image=pre_image, post_image=post_image, url=url, labels={},
+        )
+    )  # fmt: skip
+    return change_id
+
+
+def changes_of(tx: Any, run_id: str) -> list[Any]:
+    """The run's staged changes in the order in which they will be applied."""
+    return list(
+        tx.execute(select(t.change).where(t.change.c.run_id == run_id).order_by(t.change.c.position, t.change.c.id))
+        .mappings()
+        .all()
+    )
