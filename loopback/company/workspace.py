@@ -15,7 +15,7 @@ def workspace(small: bool) -> dict[str, Any]:
     source = yaml.load(SOURCE.read_text(encoding="utf-8"), yaml.CSafeLoader)
     names = {user["name"]: user["id"] for user in source["users"]}
     channels, messages = [], []
-    for channel in source["channels"]:
+    for place, channel in enumerate(source["channels"], start=1):
         threads = channel.pop("threads")
         members = channel["members"]
         channels.append({**channel, "members": [names[name] for name in members]})
@@ -24,7 +24,7 @@ def workspace(small: bool) -> dict[str, Any]:
             for said in thread:
                 ((head, text),) = said.items()
                 day, hour, name = head.split()
-                ts = _ts(f"{day} {hour}", number)
+                ts = _ts(f"{day} {hour}", place, number)
                 message = {"channel": channel["id"], "user": names[name], "text": text, "ts": ts}
                 if first:
                     message["thread_ts"] = first
@@ -34,7 +34,7 @@ def workspace(small: bool) -> dict[str, Any]:
     return {"team": source["team"], "users": source["users"], "channels": channels, "messages": messages}
 
 
-def _ts(moment: str, number: int) -> str:
+def _ts(moment: str, channel: int, thread: int) -> str:
     """Slack's timestamp of a message; the fraction keeps messages of one minute apart."""
     when = datetime.strptime(f"2026-{moment}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
-    return f"{int(when.timestamp())}.{number + 1:03d}{when.hour:03d}"
+    return f"{int(when.timestamp())}.{channel:02d}{thread:02d}00"
