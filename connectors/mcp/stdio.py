@@ -1,0 +1,164 @@
+"""Starts a server as a child process and speaks to it in lines of JSON, with a bound on everything it may send."""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import mcp_types as types
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client.stdio import get_default_environment
+from mcp.shared.message import SessionMessage
+
+from .config import ServerConfig
+
+_CHUNK = 65_536
+_TAIL_BYTES = 8_192
+_GRACE_S = 2.0
+_ID = re.compile(rb'"id"\s*:\s*(\d+)')
+
+Received = SessionMessage | Exception
+
+
+class Tail:
+    """The last words of a server's stderr."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def add(self, data: bytes) -> None:
+        self._kept = (self._kept + data)[-_TAIL_BYTES:]
+
+    def text(self) -> str:
+        return self._kept.decode(errors="replace").strip()
+
+
+@asynccontextmanager
+async def stdio_transport(
+    config: ServerConfig, tail: Tail, on_end: Callable[[], None]
+) -> AsyncIterator[tuple[MemoryObjectReceiveStream[Received], MemoryObjectSendStream[SessionMessage]]]:
+    """The streams of a started server; `on_end` is called as soon as its output ends."""
+    assert config.command is not None
+    process = await asyncio.create_subprocess_exec(
+        config.command,
+        *config.args,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=get_default_environment() | dict(config.env),
+        cwd=config.cwd,
+        start_new_session=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    to_session, from_server = anyio.create_memory_object_stream[Received](0)
+    to_server, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    listening = asyncio.create_task(_collect(process.stderr, tail))
+    reading = asyncio.create_task(_read(process.stdout, to_session, config.max_message_bytes, on_end))
+    writing = asyncio.create_task(_write(process.stdin, from_session))
+    try:
+        yield from_server, to_server
+    finally:
+        for stream in (from_server, to_server):
+            stream.close()
+        await _stop(process, writing)
+        for task in (reading, writing, listening):
+            await _ended(task)
+        for stream in (to_session, from_session):
+            stream.close()
+
+
+async def _collect(stderr: asyncio.StreamReader, tail: Tail) -> None:
+    while data := await stderr.read(_CHUNK):
+        tail.add(data)
+
+
+async def _read(
+    stdout: asyncio.StreamReader,
+    to_session: MemoryObjectSendStream[Received],
+    limit: int,
+    on_end: Callable[[], None],
+) -> None:
+    """Lines to messages. A line over the limit is skipped, and the call it answers is told so."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with to_session:
+            while data := await stdout.read(_CHUNK):
+                *lines, rest = data.split(b"\n")
+                for line in lines:
+                    parts.append(line)
+                    await _deliver(to_session, b"".join(parts), size + len(line), limit)
+                    parts, size = [], 0
+                size += len(rest)
+                # Beyond the limit only the head is kept: it names the request.
+                if size <= limit or not parts:
+                    parts.append(rest)
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+        pass  # the session went first; what the server still says is of no use
+    finally:
+        on_end()
+    while await stdout.read(_CHUNK):
+        pass  # a server that cannot write would not see its input end
+
+
+async def _deliver(to_session: MemoryObjectSendStream[Received], line: bytes, size: int, limit: int) -> None:
+    if size > limit:
+        found = _ID.search(line[:_CHUNK])
+        if found:
+            said = f"the answer has {size} bytes, more than the limit of {limit}"
+            error = types.ErrorData(code=types.INTERNAL_ERROR, message=said)
+            answer = types.JSONRPCError(jsonrpc="2.0", id=int(found.group(1)), error=error)
+            await to_session.send(SessionMessage(answer))
+        return
+    if not line.strip():
+        return
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        return  # stray output on stdout is no message
+    await to_session.send(SessionMessage(message))
+
+
+async def _write(stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
+    try:
+        async with from_session:
+            async for message in from_session:
+                text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                stdin.write(text.encode() + b"\n")
+                await stdin.drain()
+    except (ConnectionError, anyio.BrokenResourceError):
+        pass  # the end of the server's output tells the session
+
+
+async def _stop(process: asyncio.subprocess.Process, writing: asyncio.Task[None]) -> None:
+    """End of input, then SIGTERM, then SIGKILL to the whole process group."""
+    await asyncio.wait({writing}, timeout=0.2)
+    assert process.stdin is not None
+    process.stdin.close()
+    for number, patience in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, 1.0), (None, _GRACE_S)):
+        if await _within(process.wait(), patience):
+            break
+        if number is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+    with suppress(ConnectionError):
+        await process.stdin.wait_closed()
+
+
+async def _within(waiting: Awaitable[Any], seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(waiting, seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    await asyncio.wait({task}, timeout=0.5)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
