@@ -29,3 +29,6 @@ check: setup
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+drill-kill: setup
+	$(BIN)/cadre drill kill --points all --seed 1

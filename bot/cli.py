@@ -232,3 +232,25 @@ def runs_stop(run_id: str) -> None:
     db.close()
     clock.close()
     _say(f"{run_id} stops.")
+
+
+@drill.command("kill")
+def drill_kill(
+    points: Annotated[str, typer.Option(help="all, or how many.")] = "all",
+    seed: Annotated[int, typer.Option(help="Chooses the company and the points.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Kill the process at its commit points and around external calls of a small close; compare the outcomes."""
+    from bot.drill import kill_drill
+
+    if points != "all" and not points.isdigit():
+        raise typer.BadParameter("all, or a number", param_hint="--points")
+    report = kill_drill(trials=None if points == "all" else int(points), seed=seed, say=_say)
+    if as_json:
+        print(json.dumps(report.as_json()))
+    else:
+        print(
+            f"{report.points} points, {report.trials} trials, {report.killed} kills, {len(report.differing)} differing"
+        )
+        print("\n".join(report.differing))
+    sys.exit(1 if report.differing else 0)

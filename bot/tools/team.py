@@ -87,7 +87,7 @@ class SpawnArgs(Args):
     role: str = Field(description="A role of the skill, or 'specialist'.")
     brief: str = Field(description="What to do and what counts as done.")
     skill: str = ""
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = Field(default={})
     task: str = Field(default="", description="The id of the task it owns.")
 
 
@@ -166,7 +166,7 @@ async def assign(ctx: ToolContext, args: AssignArgs) -> Outcome:
 class MessageArgs(Args):
     to: str
     text: str = Field(max_length=8000)
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default={})
     files: list[str] = Field(default=[], description="Paths in your workspace to hand over.")
 
 

@@ -1,0 +1,261 @@
+"""Kills the process at its commit points and around its external calls, and compares what people end up with.
+
+The parent stays free of threads: it imports everything once and forks a bot per trial, so a trial costs no imports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.app import wait_ready
+from bot.errors import RunFailed
+from bot.local import local_settings
+from bot.store import points
+from bot.types import Json
+
+REQUEST = "close Q3 2026"
+TRIAL_S = 120.0
+MASKS = (
+    (re.compile(r"https?://127\.0\.0\.1:\d+"), "URL"),
+    (re.compile(r"(run|ap|auto)-[0-9a-f]{10,12}"), r"\1-ID"),
+    (re.compile(r"p?\d{10}\.?\d{6}"), "TS"),
+    (re.compile(r"\b\d+ ?(h|min|m|s|ms)\b|\b\d+:\d\d(:\d\d)?\b|\d{4}-\d\d-\d\dT[\d:.+-]+"), "TIME"),
+    (re.compile(r"\b[emd]\d+\b"), "ROW"),
+)
+
+
+@dataclass
+class Report:
+    """What a drill came to."""
+
+    points: int
+    trials: int = 0
+    killed: int = 0
+    differing: list[str] = field(default_factory=list)
+
+    def as_json(self) -> Json:
+        return {
+            "points": self.points,
+            "trials": self.trials,
+            "killed": self.killed,
+            "differing": self.differing,
+            "equal": self.trials - len(self.differing),
+        }
+
+
+def kill_drill(*, trials: int | None, seed: int, say: Callable[[str], None]) -> Report:
+    """One undisturbed small close, then one per chosen point with a kill there; all must end alike.
+
+    `trials` None takes every point. Raises RunFailed when the undisturbed run itself does not end well.
+    """
+    home = Path(tempfile.mkdtemp(prefix="cadre-drill-"))
+    ready_file = home / "ready.json"
+    command = [sys.executable, "-m", "loopback", "--small", "--seed", str(seed), "--ready-file", str(ready_file)]
+    child = subprocess.Popen([*command, "--home", str(home / "loopback")], stderr=subprocess.DEVNULL)
+    try:
+        ready = wait_ready(ready_file, child)
+        _import_everything()
+        calm = _Trial(ready, home / "calm").run(count_file=str(home / "points"))
+        if calm.status != "done":
+            raise RunFailed("drill", f"The undisturbed close ended {calm.status}: {calm.error}")
+        names = (home / "points").read_text().splitlines()
+        report = Report(points=len(names))
+        chosen = list(range(1, len(names) + 1))
+        if trials is not None and trials < len(chosen):
+            chosen = sorted(random.Random(seed).sample(chosen, trials))
+        for number in chosen:
+            trial = _Trial(ready, home / f"kill-{number}").run(kill_at=number)
+            report.trials += 1
+            report.killed += trial.kills
+            wrong = calm.differences(trial)
+            if wrong:
+                report.differing.append(f"point {number} ({names[number - 1]}): {'; '.join(wrong)}")
+            say(f"{report.trials}/{len(chosen)} {names[number - 1]}: {'; '.join(wrong) or 'equal'}")
+            shutil.rmtree(home / f"kill-{number}", ignore_errors=True)
+        return report
+    finally:
+        child.terminate()
+        child.wait(10)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _import_everything() -> None:
+    import anthropic
+    import dbos
+    import duckdb
+    import mcp
+    from googleapiclient import discovery
+
+    import bot.serve
+    import bot.slack.app
+
+    del anthropic, dbos, duckdb, mcp, discovery, bot
+
+
+class _Trial:
+    """One close from mention to reply, with the process killed at most once on the way."""
+
+    def __init__(self, ready: Json, home: Path) -> None:
+        self.ready, self.home = ready, home
+        self.kills = 0
+        self.status, self.error = "", ""
+        self.outcome: Json = {}
+        self.doubled: list[str] = []
+
+    def run(self, *, kill_at: int = 0, count_file: str = "") -> _Trial:
+        for name in ("slack", "google", "model"):
+            _post(f"{self.ready[name]['control_url']}/_local/reset", {})
+        self.home.mkdir(parents=True)
+        pid = self._fork(kill_at, count_file)
+        posted, approved = "", False
+        deadline = time.monotonic() + TRIAL_S
+        try:
+            while time.monotonic() < deadline:
+                gone, _ = os.waitpid(pid, os.WNOHANG)
+                if gone:
+                    self.kills += 1
+                    pid = self._fork(0, "")
+                if not posted and self._listening():
+                    posted = self._act(do="post", channel="finance", text=f"@cadre {REQUEST}")["ts"]
+                if posted and not approved:
+                    approved = self._approve()
+                if posted and self._ended():
+                    break
+                time.sleep(0.02)
+            self._collect(posted)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        return self
+
+    def _fork(self, kill_at: int, count_file: str) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            from bot.serve import serve
+
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, 1)
+            points.arm(kill_at=kill_at, count_file=count_file)
+            asyncio.run(serve(local_settings(self.ready, self.home), surface=True, worker=True, http_port=0))
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _act(self, **action: Any) -> Json:
+        return _post(f"{self.ready['slack']['control_url']}/_local/act", {"as": "maya", **action})
+
+    def _listening(self) -> bool:
+        return bool(_get(f"{self.ready['slack']['control_url']}/_local/state").get("sockets"))
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            with sqlite3.connect(f"file:{self.home / 'cadre.db'}?mode=ro", uri=True, timeout=10) as db:
+                return list(db.execute(sql))
+        except sqlite3.OperationalError:
+            return []  # not there yet, or between two lives
+
+    def _approve(self) -> bool:
+        cards = self._query(
+            "select e.result, r.channel from approval a join run r on r.id = a.run_id join effect e on "
+            "e.run_id = a.run_id and e.op_key like '%' || a.id and e.status = 'done' where a.status = 'pending'"
+        )
+        if not cards:
+            return False
+        ts = json.loads(cards[0][0])["ts"]
+        answer = self._act(do="click", channel=cards[0][1], ts=ts, action_id="approve")
+        return bool(answer.get("ok"))
+
+    def _ended(self) -> bool:
+        rows = self._query(
+            "select r.status, r.error_message from run r join agent a on a.id = r.id || '/_thread' "
+            "where r.status in ('done','failed','stopped') and a.wake_seq = a.slept_seq and a.due_at is null"
+        )
+        if rows:
+            self.status, self.error = rows[0]
+        return bool(rows)
+
+    def _collect(self, ts: str) -> None:
+        slack = self.ready["slack"]["control_url"]
+        thread = _get(f"{slack}/_local/thread?channel=finance&ts={ts}").get("messages", [])
+        google = _get(f"{self.ready['google']['control_url']}/_local/state")
+        self.outcome = {
+            "thread": sorted(_mask(_words(m)) for m in thread),
+            "google": _mask(json.dumps({k: google.get(k) for k in ("docs", "sheets")}, sort_keys=True)),
+            "figures": sorted(self._query("select id, label, value, unit from figure")),
+            "findings": sorted(self._query("select kind, account, department, period, amount, entries from finding")),
+            "runs": self._query("select count(*) from run"),
+        }
+        ops = Counter(
+            m.get("metadata", {}).get("event_payload", {}).get("op", "") for m in thread if m.get("metadata")
+        )
+        self.doubled = [op for op, count in ops.items() if count > 1]
+
+    def differences(self, other: _Trial) -> list[str]:
+        """What the other trial's people would see differently."""
+        wrong = [f"ended {other.status} ({other.error})"] if other.status != self.status else []
+        wrong += [f"{name} differs" for name in self.outcome if self.outcome[name] != other.outcome.get(name)]
+        wrong += [f"posted twice: {op}" for op in other.doubled]
+        return wrong
+
+
+def _words(message: Json) -> str:
+    """A message as text: its fallback and every text inside its blocks, in a stable order."""
+    found: list[str] = []
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if key in ("text", "title", "url", "status") and isinstance(item, str):
+                    found.append(item)
+                else:
+                    walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+
+    walk(message.get("blocks", []))
+    return message.get("text", "") + "\n" + "\n".join(sorted(found))
+
+
+def _mask(text: str) -> str:
+    for pattern, instead in MASKS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _post(url: str, body: Json) -> Json:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return _open(request)
+
+
+def _get(url: str) -> Json:
+    return _open(urllib.request.Request(url))
+
+
+def _open(request: urllib.request.Request) -> Json:
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            answer: Json = json.load(reply)
+            return answer
+    except urllib.error.HTTPError as error:
+        return {"ok": False, "error": error.read().decode("utf-8", "replace")[:300]}
