@@ -36,13 +36,25 @@ function linkAt(text, start, ctx, depth) {
   return { end, node: link(decode(target[1]), label ? inline(label, ctx, depth + 1) : target[1]) };
 }
 
+/** Length of the run of one character at `start`. */
+function runAt(text, start) {
+  let end = start;
+  while (text[end] === text[start]) end += 1;
+  return end - start;
+}
+
 function codeAt(text, start) {
-  const ticks = text.slice(start).match(/^`+/)[0];
-  const end = text.indexOf(ticks, start + ticks.length);
-  if (end < 0 || text[end + ticks.length] === "`") return null;
-  const body = text.slice(start + ticks.length, end).replace(/\n/g, " ");
-  const trimmed = body.startsWith(" ") && body.endsWith(" ") && body.trim() ? body.slice(1, -1) : body;
-  return { end: end + ticks.length - 1, node: h("code", {}, trimmed) };
+  const ticks = runAt(text, start);
+  for (let end = start + ticks; (end = text.indexOf("`", end)) >= 0;) {
+    const run = runAt(text, end);
+    if (run === ticks) {
+      const body = text.slice(start + ticks, end).replace(/\n/g, " ");
+      const trimmed = body.startsWith(" ") && body.endsWith(" ") && body.trim() ? body.slice(1, -1) : body;
+      return { end: end + ticks - 1, node: h("code", {}, trimmed) };
+    }
+    end += run;
+  }
+  return null;
 }
 
 function angleAt(text, start, ctx) {
@@ -67,18 +79,17 @@ function styleAt(text, start, ctx, depth) {
   const marker = char.repeat(length);
   if (!text.startsWith(marker, start) || /\s/.test(text[start + length] || " ")) return null;
   if (char === "_" && /[\p{L}\p{N}]/u.test(text[start - 1] || "")) return null;
-  for (let end = text.indexOf(marker, start + length); end >= 0; end = text.indexOf(marker, end + 1)) {
-    const closes = end > start + length && !/\s/.test(text[end - 1]) && text[end - 1] !== "\\";
-    const longer = text[end + length] === char && length < 3;
-    const inWord = char === "_" && /[\p{L}\p{N}]/u.test(text[end + length] || "");
-    if (!closes || inWord) continue;
-    if (longer) { // an inner run such as `*a **b** c*`
-      while (text[end + 1] === char) end += 1;
-      continue;
+  for (let at = start + length; (at = text.indexOf(char, at)) >= 0;) {
+    const run = runAt(text, at);
+    const end = at + run - length;
+    const closes = !/\s/.test(text[at - 1]) && text[at - 1] !== "\\" && run >= length && (length !== 1 || run % 2 === 1);
+    const inWord = char === "_" && /[\p{L}\p{N}]/u.test(text[at + run] || "");
+    if (closes && !inWord) {
+      const body = inline(text.slice(start + length, end), ctx, depth + 1);
+      const tag = { "~": "s" }[char] || (length === 1 ? "em" : "strong");
+      return { end: end + length - 1, node: length === 3 ? h("strong", {}, h("em", {}, body)) : h(tag, {}, body) };
     }
-    const body = inline(text.slice(start + length, end), ctx, depth + 1);
-    const tag = { "~": "s" }[char] || (length === 1 ? "em" : "strong");
-    return { end: end + length - 1, node: length === 3 ? h("strong", {}, h("em", {}, body)) : h(tag, {}, body) };
+    at += run;
   }
   return null;
 }

@@ -103,11 +103,11 @@ function messageNode(message, ctx, { compact, inThread }) {
   const stamp = h("time", { class: "stamp", datetime: date.toISOString(), title: fullTime(date) }, clockTime(date));
   const edited = message.edited ? h("span", { class: "edited", title: "Edited" }, "(edited)") : null;
   const content = h("div", { class: "message-body" }, body(message, ctx));
-  const last = content.querySelector(".prose:last-child > p:last-child");
-  if (edited) (last || content).append(" ", edited);
+  const text = content.querySelector(":scope > .prose > p:last-child, :scope > .blocks > .prose:only-child > p:last-child");
+  if (edited && text) text.append(" ", edited);
   const head = compact ? null : h("div", { class: "message-head" },
     h("span", { class: "author", title: author.title || null }, author.name),
-    author.app ? h("span", { class: "badge" }, "APP") : null, stamp);
+    author.app ? h("span", { class: "badge" }, "APP") : null, stamp, text ? null : edited);
   const broadcastNote = message.subtype === "thread_broadcast" && !inThread
     ? h("button", { type: "button", class: "replied-to", onclick: () => ctx.openThread(message.thread_ts) }, "replied to a thread") : null;
   return h("article", { class: `message${compact ? " compact" : ""}${message.ephemeral ? " ephemeral" : ""}`,
