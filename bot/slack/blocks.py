@@ -32,11 +32,16 @@ class Post:
         object.__setattr__(self, "sha", hashlib.sha256(told.encode()).hexdigest())
 
 
-def render(view: RunView, kind: str = "mention", decided: Mapping[str, float] | None = None) -> list[Post]:
-    """All messages of a run in the order in which they belong. `decided` says when approvals were answered."""
+def render(
+    view: RunView, kind: str = "mention", decided: Mapping[str, float] | None = None, lost: str = ""
+) -> list[Post]:
+    """All messages of a run in the order in which they belong.
+
+    `decided` says when approvals were answered, `lost` why the thread cannot be reached when it cannot.
+    """
     run = view.run
-    if run.error and run.error["kind"] in messages.UNREACHABLE:
-        return [_private(view)]
+    if lost:
+        return [_private(view, lost)]
     ended = RunStatus(run.status).ended
     if kind == "schedule" and not view.tasks and not view.approvals:
         # A scheduled answer stands by itself in the channel; there is nobody to acknowledge.
@@ -130,7 +135,11 @@ def _footer(view: RunView, said: list[str]) -> list[Block]:
     return [context(" · ".join(lines))]
 
 
-def _private(view: RunView) -> Post:
+def _private(view: RunView, lost: str) -> Post:
     """What the requester reads in a direct message when the thread cannot be reached."""
+    if view.run.status == RunStatus.DONE:
+        text = f"{lost} So the answer to *{messages.escape(messages.topic(view.run))}* comes here.\n\n"
+        text += messages.harmless(view.summary_text.strip())
+        return _post("private", text, [*sections(text), *_made(view), *_footer(view, _verified(view))])
     text = messages.failure(view.run, written=bool(view.effects))
     return _post("private", text, sections(text))

@@ -28,12 +28,17 @@ UNREACHABLE = {
     "not_in_channel": "I am not a member of {place}",
     "channel_not_found": "I cannot see {place}: it is private or it is gone",
     "is_archived": "{place} is archived, nobody can post there",
+    "thread_not_found": "The thread in {place} is gone",
+    "restricted_action": "I may not post in {place}",
+    "restricted_action_read_only_channel": "I may not post in {place}",
 }
 NEXT = {
     "not_in_channel": "Invite me there with `/invite @cadre` and ask again.",
     "channel_not_found": "Invite me there with `/invite @cadre`, or ask me in another channel.",
     "is_archived": "Ask me in another channel.",
-    "stopped": "",
+    "thread_not_found": "Ask me again in a new message.",
+    "restricted_action": "Ask me in another channel.",
+    "restricted_action_read_only_channel": "Ask me in another channel.",
 }
 NEXT_DEFAULT = "Nothing was written. Mention me again in this thread to try once more, with what should change."
 NEXT_WRITTEN = "What was already written is listed in this thread. Mention me again here to go on."
@@ -118,10 +123,9 @@ def asks(approval: Approval, requester: str) -> str:
     preview = approval.preview
     if approval.kind == "question":
         return f"<@{requester}> {escape(str(preview.get('question') or preview.get('title') or 'A question:'))}"
-    changes = preview.get("changes") or []
-    number = "one change" if len(changes) == 1 else f"{len(changes)} changes"
-    title = str(preview.get("title") or f"Write {number}?")
-    return f"<@{requester}> *{escape(title)}*"
+    number = len(preview.get("changes") or [])
+    title = str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}")
+    return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
 
 
 VERBS = {"docs_create": "Create the Google Doc", "sheets_write": "Write to the Google Sheet"}
@@ -134,7 +138,7 @@ def outcome(approval: Approval, decided_at: float | None) -> str:
     if approval.status == "answered":
         return f"Answered{who}{when}: {escape(cut(approval.answer, 1500))}"
     return {
-        "approved": f"Approved{who}{when}. It is written exactly as shown.",
+        "approved": f"Approved{who}{when}, exactly as shown.",
         "rejected": f"Rejected{who}{when}. Nothing was written.",
         "expired": "Nobody answered in time. Nothing was written.",
     }.get(approval.status, "Closed: the work ended before an answer. Nothing was written.")
@@ -143,8 +147,9 @@ def outcome(approval: Approval, decided_at: float | None) -> str:
 def failure(run: RunInfo, written: bool) -> str:
     """What failed, why, and what to do next."""
     if run.status == "stopped":
-        by = escape((run.error or {}).get("message", ""))
-        return f"Okay, I stopped. {by}".strip()
+        why = escape((run.error or {}).get("message", "")).removeprefix("Stopped as asked. ")
+        asked = (run.error or {}).get("kind", "stopped") == "stopped"
+        return f"Okay, I stopped. {why}".strip() if asked else why
     error = run.error or {"kind": "", "message": "it ended without a result"}
     why = escape(str(error["message"])).rstrip()
     why = why if why.endswith((".", "!", "?")) else f"{why}."
