@@ -131,6 +131,14 @@ class Books:
         near = difflib.get_close_matches(value, existing := list(existing), n=5, cutoff=0.5)
         return f"The nearest it has: {listed(near)}." if near else f"It has {listed(existing)}."
 
+    def trial_balance(self, period: str) -> list[Balance]:
+        """Movements of a period for every account and department the books know, also where nothing moved."""
+        moved = self.balances(self.periods[self.need_period(period)])
+        known = {(b.account.account, b.department) for b in moved}
+        still = {(line.account, line.department) for line in self.contents.lines} - known
+        empty = [Balance(self.accounts[account], department, ZERO, ZERO, 0) for account, department in still]
+        return sorted([*moved, *empty], key=lambda b: (b.account.account, b.department))
+
     def balances(self, lines: Iterable[Line]) -> list[Balance]:
         """Movements of the lines by account and department."""
         grouped: dict[tuple[str, str], list[Line]] = defaultdict(list)

@@ -93,14 +93,16 @@ class Pages:
         wanted = self.books.need_department(department) if department else None
         if account:
             lines = self.books.activity(account, department or None, period or None, period or None)
+            balances = self.books.balances(lines)
+        elif period:
+            balances = [b for b in self.books.trial_balance(period) if wanted in (None, b.department)]
         else:
-            every = self.books.periods[self.books.need_period(period)] if period else self.books.contents.lines
-            lines = [line for line in every if wanted in (None, line.department)]
+            balances = self.books.balances(x for x in self.books.contents.lines if wanted in (None, x.department))
         known = self.books.accounts[account].name if account else ""
         title = (
             " · ".join(part for part in (period, f"{account} {known}".strip(), department) if part) or "All quarters"
         )
-        tables = [_balance_table(self.books.balances(lines), period)]
+        tables = [_balance_table(balances, period)]
         if account:
             tables.append(_lines_table(lines))
         warnings = [

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+from connectors.documents.columns import TOTAL_ROW
 from connectors.documents.tables import DocumentError, Grid, read_grid
 from connectors.documents.words import header_words, number_of, period_of, role_by_words
 from connectors.ledger.lines import Account, Contents, LedgerError, Line
@@ -163,8 +164,8 @@ def _lines(table: Table, before: int) -> Iterator[Line]:
     for row in range(len(table.grid.rows)):
         account = table.text(row, "account")
         if not account:
-            # A row of totals names neither an account nor an entry; anything else without an account is an error.
-            if table.text(row, "entry") or table.text(row, "date"):
+            # A row of totals has no date; anything else without an account is an error.
+            if table.text(row, "date") or not _is_total(table, row):
                 raise LedgerError(f"{table.place(row)} has an amount but no account.")
             continue
         day = _day(table, row, month_first)
@@ -187,6 +188,11 @@ def _lines(table: Table, before: int) -> Iterator[Line]:
             rate="" if rate is None else format(rate, "f"),
             **{role: table.grid.rows[row][at] for role, at in texts},
         )
+
+
+def _is_total(table: Table, row: int) -> bool:
+    filled = [cell for cell in table.grid.rows[row] if cell]
+    return TOTAL_ROW.match(filled[0]) is not None or all(number_of(cell) is not None for cell in filled)
 
 
 def _sides(table: Table, row: int, suffix: str) -> tuple[Decimal, Decimal]:

@@ -1,5 +1,6 @@
 """The MCP server: six read-only questions, each answered with rows that name their source."""
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from decimal import Decimal
@@ -108,7 +109,7 @@ class Answers:
 
     def trial_balance(self, period: str) -> a.TrialBalance:
         """Movements of a period and the entries that do not balance."""
-        balances = self.books.balances(self.books.periods[self.books.need_period(period)])
+        balances = self.books.trial_balance(period)
         rows = [
             a.BalanceRow(
                 account=b.account.account,
@@ -184,16 +185,20 @@ class Answers:
         )
 
 
+def _reading_tool(server: MCPServer[None], title: str) -> Callable[[Callable[..., object]], object]:
+    """Register a tool that only reads."""
+    reading = ToolAnnotations(
+        title=title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+    )
+    return server.tool(title=title, annotations=reading)
+
+
 def build_server(books: Books, sources: Sources) -> MCPServer[None]:
     """The server with its six tools."""
     server: MCPServer[None] = MCPServer("ledger", title="Ledger", instructions=INSTRUCTIONS, log_level="WARNING")
     ask = Answers(books, sources)
 
-    def tool(title: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
-        reading = ToolAnnotations(
-            title=title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-        )
-        return server.tool(title=title, annotations=reading)
+    tool = functools.partial(_reading_tool, server)
 
     @tool("Periods of the ledger")
     async def periods() -> Annotated[CallToolResult, a.Periods]:
@@ -207,7 +212,10 @@ def build_server(books: Books, sources: Sources) -> MCPServer[None]:
 
     @tool("Trial balance")
     async def trial_balance(period: PeriodArgument) -> Annotated[CallToolResult, a.TrialBalance]:
-        """Movements of one quarter by account and department, with totals and entries that do not balance."""
+        """Movements of one quarter by account and department, with totals and entries that do not balance.
+
+        A line that moves in other quarters only is there with zeros.
+        """
         return answer(lambda: ask.trial_balance(period))
 
     @tool("Activity of an account")
