@@ -17,7 +17,7 @@ async function request(path, options) {
 const query = (params) =>
   new URLSearchParams(Object.entries(params).filter(([, value]) => value !== null && value !== undefined)).toString();
 
-export const getState = () => request("/_local/state");
+export const getState = (as) => request(`/_local/state?${query({ as })}`);
 export const getView = (channel, as) => request(`/_local/view?${query({ channel, as })}`);
 export const getThread = (channel, ts, as) => request(`/_local/thread?${query({ channel, ts, as })}`);
 export const act = (body) => request("/_local/act", { method: "POST", body: JSON.stringify(body) });

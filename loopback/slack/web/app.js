@@ -4,6 +4,7 @@ import { act, follow, getState, getThread, getView, webApi } from "./api.js";
 import { decode, encode } from "./composer.js";
 import { deleteDialog, editDialog, toast } from "./dialogs.js";
 import { byId } from "./dom.js";
+import { isMember } from "./mentions.js";
 import { authorOf } from "./messages.js";
 import { showView } from "./modal.js";
 import { unescape } from "./mrkdwn.js";
@@ -19,7 +20,7 @@ const REFETCH_MS = 120;
 const model = {
   team: null, users: new Map(), channels: new Map(), commands: DEFAULT_COMMANDS, me: null, bot: null, live: null, ctx: null,
   channel: null, directWith: null, tab: "messages", thread: null, highlight: null,
-  view: null, viewError: null, threadView: null, threadError: null, home: null,
+  view: null, viewError: null, threadView: null, threadError: null, home: null, homeOpened: false,
   unread: new Set(), unreadPeople: new Set(), drafts: new Map(),
 };
 let channelPane = null;
@@ -74,7 +75,7 @@ function goToAddress() {
   const wanted = parseAddress();
   const humans = [...model.users.values()].filter((user) => !user.is_bot && !user.deleted);
   model.me = (findUser(wanted.as) || findUser(remembered()) || humans[0])?.id || null;
-  const mine = [...model.channels.values()].filter((channel) => !channel.is_im && (channel.members || []).includes(model.me));
+  const mine = [...model.channels.values()].filter((channel) => !channel.is_im && isMember(channel, model.me));
   const channel = findChannel(wanted.channel) || findChannel("finance") || mine[0] || model.channels.values().next().value;
   model.tab = wanted.tab;
   model.highlight = wanted.highlight;
@@ -92,7 +93,9 @@ function takeState(state) {
   fill(model.users, state.users);
   fill(model.channels, state.channels);
   model.bot = model.users.get("UCADRE") || [...model.users.values()].find((user) => user.is_bot) || null;
-  if (state.commands?.length) model.commands = state.commands;
+  if (state.commands?.length) {
+    model.commands = state.commands.map((one) => (Array.isArray(one) ? { command: one[0], description: one[1] } : one));
+  }
 }
 
 /** Who the other side of a direct conversation is, or null for a channel. */
@@ -115,22 +118,24 @@ async function fetchAll() {
   work.timer = 0;
   work.running = true;
   work.again = false;
-  const { channel, thread, me, tab } = model;
+  const { channel, thread, me } = model;
+  const opensHome = model.tab === "home" && model.directWith && !model.homeOpened;
+  if (opensHome) model.homeOpened = true; // told to the app once per visit, not per refetch
   const withState = work.state;
   work.state = false;
   const nothing = Promise.resolve([null, null]);
   const [state, view, threadView, home] = await Promise.all([
-    withState ? settle(getState()) : nothing,
+    withState ? settle(getState(me)) : nothing,
     channel ? settle(getView(channel, me)) : nothing,
     channel && thread ? settle(getThread(channel, thread, me)) : nothing,
-    tab === "home" && model.directWith ? settle(act({ as: me, do: "home" })) : nothing,
+    opensHome ? settle(act({ as: me, do: "home" })) : nothing,
   ]);
   work.running = false;
   if (state[0]) takeState(state[0]);
   if (channel === model.channel && thread === model.thread && me === model.me) {
     [model.view, model.viewError] = view;
     [model.threadView, model.threadError] = threadView;
-    if (home[0]) model.home = home[0].view || home[0].home || null;
+    model.home = model.view?.home || home[0]?.view || home[0]?.home || model.home;
     draw();
   }
   if (work.again || channel !== model.channel || thread !== model.thread || me !== model.me) refetch(work.state);
@@ -199,6 +204,7 @@ function open(channelId, thread, highlight) {
   model.view = null;
   model.viewError = null;
   model.home = null;
+  model.homeOpened = false;
   model.ctx = makeContext();
   model.unread.delete(channelId);
   model.unreadPeople.delete(model.directWith);
@@ -234,14 +240,14 @@ function closeThread() {
 
 async function openPerson(id) {
   const direct = [...model.channels.values()].find((channel) => channel.is_im && otherSide(channel) === id
-    && (!channel.members || channel.members.includes(model.me)));
+    && isMember(channel, model.me));
   if (direct) {
     openChannel(direct.id);
     return;
   }
   await attempt(async () => {
     const { channel } = await webApi("conversations.open", model.me, { users: id });
-    takeState(await getState());
+    takeState(await getState(model.me));
     if (!model.channels.has(channel.id)) model.channels.set(channel.id, { is_im: true, user: id, ...channel });
     openChannel(channel.id);
   });
@@ -257,7 +263,7 @@ function become(id) {
     localStorage.setItem("as", id);
   } catch { /* without storage the choice lasts for this page */ }
   const channel = model.channels.get(model.channel);
-  const stays = channel && !channel.is_im && (!channel.is_private || (channel.members || []).includes(id));
+  const stays = channel && !channel.is_im && (!channel.is_private || isMember(channel, id));
   open(stays ? channel.id : findChannel("finance")?.id || findChannel("general")?.id || null, stays ? model.thread : null);
   writeAddress();
   refetch(true);
@@ -328,7 +334,7 @@ const actions = {
   send, closeThread, toggleSidebar, clickInView, refresh: () => refetch(true),
   stop: () => actAsMe({ do: "stop", thread_ts: model.thread }),
   join: () => actAsMe({ do: "join" }).then(() => refetch(true)),
-  showTab: (tab) => { model.tab = tab; writeAddress(); draw(); refetch(); },
+  showTab: (tab) => { model.tab = tab; model.homeOpened = false; writeAddress(); draw(); refetch(); },
 };
 
 // ---- Events ------------------------------------------------------------------------------------
@@ -338,7 +344,7 @@ function onEvent(event) {
   const fresh = /message|post/.test(event.type || "") && !/changed|deleted|update/.test(event.type || "");
   if (fresh && channel && event.channel !== model.channel && event.user !== model.me) {
     if (!channel.is_im) model.unread.add(channel.id);
-    else if ((channel.members || [channel.user]).includes(model.me) || channel.user === model.me) model.unreadPeople.add(otherSide(channel));
+    else if (isMember(channel, model.me)) model.unreadPeople.add(otherSide(channel));
     drawSidebar();
   }
   const structural = !channel || /^(channel|group|im|member|user|team|reset|unknown)/.test(event.type || "");

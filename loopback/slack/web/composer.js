@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { avatar, authorOf } from "./messages.js";
-import { personName } from "./mentions.js";
+import { personName, topicOf } from "./mentions.js";
 
 const MAX_CHOICES = 8;
 const isWord = (char) => Boolean(char) && /[\p{L}\p{N}_]/u.test(char);
@@ -56,7 +56,7 @@ function choicesFor(before, ctx, commands) {
   match = before.match(/(?:^|\s)#([\w-]*)$/);
   if (match) {
     const found = [...ctx.channels.values()].filter((one) => !one.is_im && one.name?.startsWith(match[1].toLowerCase()));
-    return { start: before.length - match[1].length - 1, list: found.map((one) => ({ insert: `#${one.name} `, label: `#${one.name}`, note: one.topicText || "" })) };
+    return { start: before.length - match[1].length - 1, list: found.map((one) => ({ insert: `#${one.name} `, label: `#${one.name}`, note: topicOf(one) })) };
   }
   match = before.match(/^\/([\w-]*)$/);
   if (match && commands.length) {

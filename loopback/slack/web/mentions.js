@@ -4,8 +4,13 @@ import { h } from "./dom.js";
 
 export function personName(user) {
   if (!user) return "Someone";
-  return user.profile?.display_name || user.real_name || user.profile?.real_name || user.name || user.id;
+  return user.real_name || user.profile?.real_name || user.profile?.display_name || user.name || user.id;
 }
+
+export const topicOf = (channel) => (typeof channel?.topic === "string" ? channel.topic : channel?.topic?.value) || "";
+
+/** Whether a person is in a channel, as far as the server says. */
+export const isMember = (channel, id) => (channel?.members ? channel.members.includes(id) : channel?.is_member ?? true);
 
 export function userMention(ctx, id, fallback) {
   const user = ctx.users.get(id);

@@ -4,9 +4,7 @@ import { renderBlocks } from "./blocks.js";
 import { createComposer } from "./composer.js";
 import { h, icon } from "./dom.js";
 import { authorOf, avatar, renderMessages } from "./messages.js";
-import { personName } from "./mentions.js";
-
-const topicOf = (channel) => (typeof channel?.topic === "string" ? channel.topic : channel?.topic?.value) || "";
+import { personName, topicOf } from "./mentions.js";
 
 /** Name, topic and members of what is open. */
 function channelTitle(model, actions) {

@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { authorOf, avatar } from "./messages.js";
-import { personName } from "./mentions.js";
+import { isMember, personName } from "./mentions.js";
 
 function currentTheme() {
   return document.documentElement.dataset.theme
@@ -51,7 +51,7 @@ function switcher(model, actions) {
 
 /** Draws the sidebar anew; it is small enough for that. */
 export function renderSidebar(node, model, actions) {
-  const mine = (channel) => !channel.members || channel.members.includes(model.me) || !channel.is_private;
+  const mine = (channel) => !channel.is_private || isMember(channel, model.me);
   const channels = [...model.channels.values()].filter((channel) => !channel.is_im && !channel.is_mpim && mine(channel));
   const shown = [...model.users.values()].filter((user) => !user.deleted && user.id !== model.me);
   const direct = (user) => row({
