@@ -101,7 +101,7 @@ function takeState(state) {
 /** Who the other side of a direct conversation is, or null for a channel. */
 function otherSide(channel) {
   if (!channel?.is_im) return null;
-  return channel.user && channel.user !== model.me ? channel.user : (channel.members || []).find((id) => id !== model.me) || null;
+  return (channel.members || []).find((id) => id !== model.me) || (channel.user !== model.me && channel.user) || null;
 }
 
 const work = { timer: 0, state: false, running: false };

@@ -23,7 +23,7 @@ export function authorOf(message, ctx) {
   const user = ctx.users.get(message.user)
     || (message.bot_id && [...ctx.users.values()].find((one) => one.profile?.bot_id === message.bot_id || one.bot_id === message.bot_id));
   const app = Boolean(message.bot_id || user?.is_bot);
-  const name = user ? personName(user) : message.username || message.bot_profile?.name || message.user || "App";
+  const name = user ? personName(user) : message.username || message.bot_profile?.name || (message.user === "USLACKBOT" ? "Slackbot" : message.user) || "App";
   return { id: user?.id || message.user || message.bot_id || name, name, app, tone: toneOf(user?.id || message.user, ctx), title: user?.title || user?.profile?.title };
 }
 
@@ -90,6 +90,7 @@ export function sessionWords(session) {
 
 function body(message, ctx) {
   const inner = { ...ctx, message, click: (action) => ctx.clickIn(message, action) };
+  if (message.subtype === "tombstone") return h("p", { class: "muted" }, message.text);
   const content = message.blocks?.length
     ? renderBlocks(message.blocks, inner)
     : h("div", { class: "prose" }, mrkdwn(message.text, inner));
