@@ -1,7 +1,8 @@
 """Finds the causes of the material variances in the entries behind them; what no rule explains stays unexplained.
 
 Arguments: period; variance; activity and counterparties (CSV files of journal lines that colleagues sent);
-accounts; optional drivers, imbalances, conventions, currency. Writes causes.csv, cause_entries.csv, decomposition.csv.
+accounts; optional drivers, imbalances, conventions, currency.
+Writes causes.csv, cause_entries.csv and decomposition.csv.
 """
 
 from __future__ import annotations
@@ -295,7 +296,8 @@ def report(args: dict[str, Any], books: Books, causes: list[Cause], effects: lis
         if cause.formula:
             label = f"{cause.kind.replace('_', '-')}: {cause.line.name}, {cause.line.department}"
             answer.figures.append(
-                {"id": name, "label": label, "value": amount, "unit": unit, "formula": cause.formula, "inputs": cause.inputs}
+                {"id": name, "label": label, "value": amount, "unit": unit, "formula": cause.formula,
+                 "inputs": cause.inputs}
             )  # fmt: skip
     imbalances(args, books.period, unit, rows, proofs, answer)
     answer.files = [

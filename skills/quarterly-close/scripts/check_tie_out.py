@@ -1,4 +1,4 @@
-"""Every line of variance.csv equals the ledger and forecast rows it names, to the cent, and no ledger row is left out."""
+"""Each line of variance.csv equals the ledger and forecast rows it names, to the cent; no ledger row is left out."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def work(args: dict[str, Any]) -> Answer:
     period = wanted(args, "period")
     rows = read_rows(wanted(args, "variance"), ("account", "department", "material"), "variance")
     lines = {(row["account"], row["department"]) for row in rows if row["material"] == "yes"}
-    entries = [e for e in read_entries(as_list(wanted(args, "activity")), "activity") if e.line in lines]
+    entries = [e for e in read_entries(as_list(args.get("activity") or []), "activity") if e.line in lines]
     names: set[str] = set()
     for line in lines:
         here = [entry for entry in entries if entry.line == line]

@@ -1,6 +1,6 @@
 """The headline of a quarter in a few lines, without causes.
 
-Arguments: period; variance (variance.csv); optional imbalances (CSV files), currency. Answers with the summary.
+Arguments: period; variance (variance.csv); optional imbalances (CSV files), currency, notes. Answers with the summary.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from closelib import Answer, as_list, main, quarter_bounds, read_rows, wanted
 from entries import imbalance_claims
-from wording import LABELS, cite, fig, spoken, statement
+from wording import LABELS, cite, fig, spoken, statement, without_numbers
 
 
 def work(args: dict[str, Any]) -> Answer:
@@ -29,6 +29,7 @@ def work(args: dict[str, Any]) -> Answer:
         answer.findings.append(finding)
     if len(claims) > 4:
         texts.append("• Further entries do not balance.")
+    texts += [without_numbers(note) for note in (args.get("notes") or [])[:2]]
     answer.more = {"summary": "\n".join(texts)}
     return answer
 

@@ -1,6 +1,9 @@
 """Which of several understood tables holds the forecast and which the drivers, by columns and periods alone.
 
-Arguments: period; tables (long CSV files of sheets). Answers with forecast, drivers and why others were left out.
+Arguments: period; readings (the `files` of what sheets and tables were read: long_file, columns, problems,
+unknown_columns); optional documents (Markdown). Answers with forecast, drivers, conventions (the document that states
+materiality), kinds and files in the same order, workbook (the id of the sheet with the forecast) and notes. A chosen
+table with a problem in the period is an error that names the cell.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from closelib import Answer, WrongInput, main, quarter_bounds, read_rows, wanted
+from closelib import Answer, WrongInput, main, materiality, quarter_bounds, read_rows, wanted
 from outputs import header
 
 
@@ -20,7 +23,8 @@ def work(args: dict[str, Any]) -> Answer:
     quarter_bounds(period)
     found: dict[str, list[str]] = {"forecast": [], "drivers": []}
     seen: set[str] = set()
-    for path in wanted(args, "tables"):
+    readings = {r["long_file"]: r for r in args.get("readings") or [] if r.get("long_file")}
+    for path in readings:
         columns = set(header(Path(path))) if Path(path).is_file() else set()
         kind = (
             "forecast" if {"account", "period", "amount"} <= columns and "entry" not in columns
@@ -34,14 +38,45 @@ def work(args: dict[str, Any]) -> Answer:
             found[kind].append(path)
     if not found["forecast"]:
         known = f"; the tables found cover {', '.join(sorted(seen))}" if seen else ""
-        raise WrongInput(f"No table with accounts and a column for {period} was found among the shared files{known}.")
+        also = " ".join(["", *(p for r in args.get("readings") or [] for p in r.get("problems") or [])])
+        raise WrongInput(
+            f"No table with accounts and a column for {period} was found among the shared files{known}.{also}"
+        )
     for kind, paths in found.items():
         if len(paths) > 1:
             raise WrongInput(f"Several tables could be the {kind} for {period}: {', '.join(paths)}. Name one.")
-    answer = Answer()
     chosen = {kind: paths[0] for kind, paths in found.items() if paths}
-    answer.more = {"drivers": "", **chosen, "chosen": list(chosen.values())}
+    for path in chosen.values():
+        wrong = [problem for problem in readings[path].get("problems") or [] if matters(problem, readings[path], period)]
+        if wrong:
+            raise WrongInput(" ".join(wrong[:3]))
+    unknown = [column for path in chosen.values() for column in readings[path].get("unknown_columns") or []]
+    rules = [path for path in args.get("documents") or [] if states_materiality(path)]
+    if len(rules) == 1:
+        chosen["conventions"] = rules[0]
+    first = read_rows(chosen["forecast"], ("ref",), "forecast")[0]["ref"]
+    answer = Answer()
+    answer.more = {
+        **{"drivers": "", "conventions": ""},
+        **chosen,
+        "kinds": list(chosen),
+        "notes": [f"Columns of the forecast that were not understood: {', '.join(unknown)}."] if unknown else [],
+        "chosen": list(chosen.values()),
+        "workbook": first.removeprefix("sheet:").split("/")[0] if first.startswith("sheet:") else "",
+    }
     return answer
+
+
+def matters(problem: str, reading: dict[str, Any], period: str) -> bool:
+    """Whether a problem touches the period: one in a column of another period does not."""
+    others = [c["name"] for c in reading.get("columns") or [] if c.get("period") not in (None, "", period)]
+    return not any(f"(column {name})" in problem for name in others)
+
+
+def states_materiality(path: str) -> bool:
+    """Whether a document gives both an amount and a percentage of materiality."""
+    text = Path(path).read_text("utf-8") if Path(path).is_file() else ""
+    return {"material_amount", "material_percent"} <= materiality(text).keys()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The variance report, the rows of the sheet and the summary, with placeholders where figures and entries belong.
 
-Arguments: period; variance, causes (CSV files of the analyst). Writes report.md, sheet.csv and summary.md.
+Arguments: period; variance, causes (CSV files of the analyst); optional notes (sentences for the reader). Writes report.md, sheet.csv and summary.md.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ def work(args: dict[str, Any]) -> Answer:
     causes = read_rows(
         wanted(args, "causes"), ("cause", "kind", "account", "amount", "entries", "sentence"), "causes"
     )
-    summary = "\n".join(summary_lines(period, lines, causes))
+    notes = [without_numbers(note) for note in args.get("notes") or []]
+    summary = "\n".join(summary_lines(period, lines, causes, notes))
     answer = Answer()
-    for name, text in (("report.md", report(period, lines, causes)), ("summary.md", summary + "\n")):
+    for name, text in (("report.md", report(period, lines, causes, notes)), ("summary.md", summary + "\n")):
         Path(name).write_text(text, encoding="utf-8")
     write_rows("sheet.csv", SHEET, (sheet_row(line, causes) for line in lines))
     answer.files = ["report.md", "sheet.csv", "summary.md"]
@@ -45,7 +46,7 @@ def of_line(line: Row, causes: list[Row]) -> list[Row]:
     return [c for c in causes if c["account"] == line["account"] and c["department"] == line["department"]]
 
 
-def summary_lines(period: str, lines: list[Row], causes: list[Row]) -> list[str]:
+def summary_lines(period: str, lines: list[Row], causes: list[Row], notes: list[str]) -> list[str]:
     """At most twelve lines, the result first; what does not fit stands in the report."""
     head = [
         f"The close of {spoken(period)} is ready for review.",
@@ -56,7 +57,8 @@ def summary_lines(period: str, lines: list[Row], causes: list[Row]) -> list[str]
     # what does not balance comes first, so that no cut can hide it
     ordered = sorted(causes, key=lambda cause: cause["kind"] != "imbalance")
     points = [point for cause in ordered if (point := bullet(cause, causes))]
-    tail = [f"The rest is in the report and in the tab “{spoken(period)} variance”, written once approved."]
+    tail = [" ".join(notes)] if notes else []
+    tail += [f"The rest is in the report and in the tab “{spoken(period)} variance”, written once approved."]
     room = SUMMARY_LINES - len(head) - len(tail)
     if len(points) > room:
         head = [head[0], statement("operating_result", lines)]
@@ -89,7 +91,7 @@ def place(row: Row) -> str:
     return without_numbers(f"{row['name']} ({row['department']})" if row["department"] else row["name"])
 
 
-def report(period: str, lines: list[Row], causes: list[Row]) -> str:
+def report(period: str, lines: list[Row], causes: list[Row], notes: list[str]) -> str:
     """The report in Markdown."""
     parts = [
         f"# Variance report {spoken(period)}",
@@ -122,6 +124,7 @@ def report(period: str, lines: list[Row], causes: list[Row]) -> str:
         f"- {cite(cause['entries'].split())} is out of balance by {fig(cause['cause'])}. It was not corrected."
         for cause in spoiled
     ] or ["Every entry of the quarter balances."]
+    parts += ["## Not understood", *(f"- {note}" for note in notes)] if notes else []
     parts.append("All other lines stand in the sheet; they are below materiality.")
     return "\n\n".join(parts) + "\n"
 
