@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,32 +80,18 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask once through a private local Slack, from mention to reply."""
-    from bot.local import Options
+    from bot.local import Options, ask_once
 
     if approve not in ("all", "none"):
         raise typer.BadParameter("all or none", param_hint="--approve")
     options = Options(data=data, seed=seed, channel=channel, user=as_, approve=approve, timeout_s=timeout, keep=keep)
-    result = asyncio.run(_ask(text, options))
+    result = asyncio.run(ask_once(text, options))
     if as_json:
         print(json.dumps(result, ensure_ascii=False, indent=1, default=str))
     else:
         for message in result["thread"]:
             print(f"{message['user']}: {message['text']}\n")
     sys.exit(EXIT[result["run"]["status"]])
-
-
-async def _ask(text: str, options: Any) -> Json:
-    from bot.local import stage
-
-    with tempfile.TemporaryDirectory(prefix="cadre-") as scratch:
-        home = options.keep or Path(scratch)
-        home.mkdir(parents=True, exist_ok=True)
-        async with stage(options, home) as here:
-            mention = {"as": options.user, "do": "post", "channel": options.channel, "text": f"@cadre {text}"}
-            posted = await here.act(**mention)
-            run_id = await here.run_of(posted["ts"], options.timeout_s)
-            await here.follow(run_id, options)
-            return await here.result(run_id)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

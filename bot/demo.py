@@ -27,9 +27,7 @@ async def tell(options: Options, *, stay: bool, open_browser: bool) -> int:
             code = await _story(here, options, console)
             if stay:
                 console.print("\nType in #finance yourself, for example: @cadre close Q3 2026")
-                console.print(
-                    "/quarter-close Q3 2026   /quarter-close summary   @cadre every weekday at 9:00 digest this channel"
-                )
+                console.print("/quarter-close Q3 2026   /quarter-close summary   @cadre digest this channel")
                 console.print("Ctrl-C ends it.")
                 await asyncio.Event().wait()
             return code
@@ -37,9 +35,7 @@ async def tell(options: Options, *, stay: bool, open_browser: bool) -> int:
 
 async def _story(here: Stage, options: Options, console: Console) -> int:
     console.print(f"{options.user} in #{options.channel}: @cadre {REQUEST}")
-    mention = {"as": options.user, "do": "post", "channel": options.channel, "text": f"@cadre {REQUEST}"}
-    posted = await here.act(**mention)
-    run_id = await here.run_of(posted["ts"], options.timeout_s)
+    run_id = await here.mention(REQUEST, options)
     status = await here.follow(run_id, options)
     result = await here.result(run_id)
     for message in result["thread"][1:]:

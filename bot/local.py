@@ -1,4 +1,4 @@
-"""The whole product on one machine: stand-in servers as a child process, a person to act as, one request to its end."""
+"""The whole product on one machine: stand-in servers as a child process and a person's hands on the local Slack."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ class Stage:
             raise OperatorMustFix(f"The local Slack refused: {answer.get('error', answer)}")
         return answer
 
+    async def log(self, server: str) -> list[Json]:
+        """Every request a stand-in saw."""
+        url = f"{self.ready[server]['control_url'].rstrip('/')}/_local/log"
+        async with aiohttp.ClientSession() as session, session.get(url, params={"since": "0"}) as reply:
+            answer = await reply.json()
+        rows: list[Json] = answer if isinstance(answer, list) else answer["log"]
+        return rows
+
+    async def fault(self, server: str, spec: Json) -> None:
+        """Make a stand-in fail as described."""
+        url = f"{self.ready[server]['control_url'].rstrip('/')}/_local/fault"
+        async with aiohttp.ClientSession() as session, session.post(url, json=spec) as reply:
+            reply.raise_for_status()
+
     async def thread(self, channel: str, ts: str) -> list[Json]:
         """The messages of a thread as people see them."""
         async with (
@@ -71,6 +85,12 @@ class Stage:
              "blocks": m.get("blocks", [])}
             for m in answer.get("messages", [])
         ]  # fmt: skip
+
+    async def mention(self, text: str, options: Options) -> str:
+        """Mention Cadre in a channel as a person; returns the run that it starts."""
+        request = {"as": options.user, "do": "post", "channel": options.channel, "text": f"@cadre {text}"}
+        posted = await self.act(**request)
+        return await self.run_of(posted["ts"], options.timeout_s)
 
     async def run_of(self, ts: str, timeout_s: float) -> str:
         """The run that a message started."""
@@ -136,7 +156,7 @@ class Stage:
                     )
                 ).one()
             )
-            if row.wake_seq == row.slept_seq and row.due_at is None:
+            if row.wake_seq == row.slept_seq and (row.due_at is None or row.due_at > self.process.clock.now() + 60):
                 return
             await asyncio.sleep(POLL_S)
 
@@ -150,6 +170,16 @@ class Stage:
 def _pending(connection: Any, run_id: str) -> Any:
     query = select(t.approval).where(t.approval.c.run_id == run_id, t.approval.c.status == "pending")
     return connection.execute(query).mappings().first()
+
+
+async def ask_once(text: str, options: Options) -> Json:
+    """One request from its mention to its end, or until it waits for a person; the run as JSON."""
+    with tempfile.TemporaryDirectory(prefix="cadre-") as scratch:
+        home = options.keep or Path(scratch)
+        async with stage(options, home) as here:
+            run_id = await here.mention(text, options)
+            await here.follow(run_id, options)
+            return await here.result(run_id)
 
 
 @asynccontextmanager
