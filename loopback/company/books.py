@@ -23,6 +23,11 @@ def cents(value: Decimal) -> Decimal:
     return value.quantize(CENT, rounding=ROUND_HALF_UP)
 
 
+def ratio(part: int, whole: int) -> int:
+    """Divide two positive whole numbers and round half up; no amount here ever is a float."""
+    return (2 * part + whole) // (2 * whole)
+
+
 def quarter_of(day: date) -> str:
     """Name the quarter of a day, as in 2026-Q3."""
     return f"{day.year}-Q{(day.month + 2) // 3}"
@@ -90,17 +95,17 @@ class Scale:
 
     def vendor_month(self, vendor: c.Vendor, quarter: tuple[int, int]) -> int:
         """The planned monthly bill of a vendor, in round tens of its entity's currency."""
-        return round(self.vendors[vendor] * (1000 + 6 * self.steps(quarter)) / 10000) * 10
+        return ratio(self.vendors[vendor] * (1000 + 6 * self.steps(quarter)), 10000) * 10
 
     def product_quarter(self, product: c.Product, quarter: tuple[int, int]) -> Planned:
         """Planned units and list price of a product; prices rise each January."""
-        units = round(self.units[product] * (1000 + 12 * self.steps(quarter)) / 10000) * 10
+        units = ratio(self.units[product] * (1000 + 12 * self.steps(quarter)), 10000) * 10
         price = product.price * {2026: 1000, 2025: 970}.get(quarter[0], 950)
-        return Planned(product, units, round(price / 1000))
+        return Planned(product, units, ratio(price, 1000))
 
     def salary_month(self, entity: str, department: str, quarter: tuple[int, int]) -> int:
         """Planned salaries of a department in a month; the yearly raise comes in January."""
-        return round(c.PAYROLL[entity][department] * {2026: 1000, 2025: 968}.get(quarter[0], 940) / 1000)
+        return ratio(c.PAYROLL[entity][department] * {2026: 1000, 2025: 968}.get(quarter[0], 940), 1000)
 
 
 def scale_of(seed: int, small: bool) -> Scale:
@@ -110,8 +115,8 @@ def scale_of(seed: int, small: bool) -> Scale:
     if not small:
         quarters = ((2024, 4), *((2025, q) for q in (1, 2, 3, 4)), *quarters)
     # Every seed draws for the whole catalogue, so the small company is a part of the large one.
-    vendors = {v: round(v.monthly * rng.randint(93, 109) / 1000) * 10 for v in c.VENDORS}
-    units = {p: round(p.units * rng.randint(95, 108) / 1000) * 10 for p in c.PRODUCTS}
+    vendors = {v: ratio(v.monthly * rng.randint(93, 109), 1000) * 10 for v in c.VENDORS}
+    units = {p: ratio(p.units * rng.randint(95, 108), 1000) * 10 for p in c.PRODUCTS}
     months = [(year, month) for year in (2024, 2025, 2026) for month in range(1, 13)]
     rates = {month: c.PLANNING_RATE + Decimal(rng.randint(-70, 70)) / 10000 for month in months}
     return Scale(
@@ -140,9 +145,9 @@ def workday(first: date, day: int) -> date:
     return chosen - timedelta(days=max(0, chosen.weekday() - 4))
 
 
-def near(rng: random.Random, planned: int, share: float, cap: int) -> Decimal:
-    """A planned amount with a deviation of at most `share`, and never more than `cap`."""
-    width = min(round(planned * share), cap)
+def near(rng: random.Random, planned: int, permille: int, cap: int) -> Decimal:
+    """A planned amount that deviates by at most so many thousandths, and never by more than `cap`."""
+    width = min(planned * permille // 1000, cap)
     return Decimal(planned) + Decimal(rng.randint(-width * 100, width * 100)) / 100
 
 
@@ -245,7 +250,7 @@ def _buy(books: Books, rng: random.Random, quarter: tuple[int, int]) -> None:
     for vendor in books.scale.vendors:
         planned = books.scale.vendor_month(vendor, quarter)
         for month in months_of(quarter):
-            amount = near(rng, planned, 0.012, 240)
+            amount = near(rng, planned, 12, 240)
             books.bill(vendor, workday(month, rng.randint(3, 27)), amount, (month, month_end(month)))
 
 
@@ -256,7 +261,7 @@ def _claim(books: Books, rng: random.Random, quarter: tuple[int, int]) -> None:
         if books.scale.small and department != "SALES":
             continue
         for month in months_of(quarter):
-            total = int(near(rng, planned, 0.02, 250) * 100)
+            total = int(near(rng, planned, 20, 250) * 100)
             for amount in pieces(rng, total, 2 if books.scale.small else max(3, planned // 1100)):
                 person = rng.choice(c.CLAIMANTS[department])
                 day = workday(month, rng.randint(4, 28))
@@ -270,7 +275,7 @@ def _pay_people(books: Books, rng: random.Random, quarter: tuple[int, int]) -> N
         for month in months_of(quarter):
             pairs, total = [], Decimal(0)
             for department in departments:
-                salary = near(rng, books.scale.salary_month(entity, department, quarter), 0.003, 200)
+                salary = near(rng, books.scale.salary_month(entity, department, quarter), 3, 200)
                 social = cents(salary * c.SOCIAL_SHARE)
                 pairs += [(Line(c.SALARIES, department, debit=salary), c.WAGES_DUE)]
                 pairs += [(Line(c.SOCIAL, department, debit=social), c.WAGES_DUE)]

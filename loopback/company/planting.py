@@ -25,7 +25,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from loopback.company import catalog as c
-from loopback.company.books import CLOSE, Books, Draft, Line, forecast, material, month_end, months_of, workday
+from loopback.company.books import CLOSE, Books, Draft, Line, forecast, material, month_end, months_of, ratio, workday
 
 MARGIN = Decimal("1.5")
 AccountLine = tuple[str, str]
@@ -167,7 +167,7 @@ class Planter:
         start = months_of(CLOSE)[0] + timedelta(days=self.rng.randint(6, 30))
         sold = [d for d in self.books.invoices[product.code] if start <= d.day <= month_end(months_of(CLOSE)[2])]
         quantity = sum(d.lines[0].quantity or 0 for d in sold)
-        step = max(1, round(planned * self.rng.randint(8, 12) / 100))
+        step = max(1, ratio(planned * self.rng.randint(8, 12), 100))
         while not self.enough(line, Decimal(step * quantity)):
             step += 1
         for draft in sold:
