@@ -152,7 +152,9 @@ class ThreadWriter:
             )
             if isinstance(opened, Done):
                 return {"channel": opened.data["channel"]["id"]}
-            _raise_for(opened)
+            if not isinstance(opened, Refused):
+                _raise_for(opened)
+            return {"channel": known.run["requester"]}
         if post.top:
             return {"channel": known.run["channel"]}
         return {"channel": known.run["channel"], "thread_ts": known.run["thread"]}
