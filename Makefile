@@ -32,3 +32,6 @@ clean:
 
 drill-kill: setup
 	$(BIN)/cadre drill kill --points all --seed 1
+
+screenshots: setup
+	$(BIN)/python -m bench.screenshots

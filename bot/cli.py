@@ -234,8 +234,7 @@ def drill_kill(
     if as_json:
         print(json.dumps(report.as_json()))
     else:
-        print(
-            f"{report.points} points, {report.trials} trials, {report.killed} kills, {len(report.differing)} differing"
-        )
+        print(f"{report.points} points, {report.trials} trials, {report.killed} kills")
+        print(f"{len(report.differing)} outcomes differ from the undisturbed run")
         print("\n".join(report.differing))
     sys.exit(1 if report.differing else 0)

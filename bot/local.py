@@ -225,7 +225,9 @@ def local_settings(ready: Json, home: Path) -> Settings:
         "google_credentials": "",
         "mcp_servers": ledger,
     }
-    if not _use_real():
+    if settings.model.startswith(("local:", "replay:")):
+        local |= {"anthropic_api_key": ""}
+    elif not _use_real():
         local |= {"model": "offline", "anthropic_api_key": "", "anthropic_base_url": ready["model"]["base_url"]}
     return dataclasses.replace(settings, **local)
 

@@ -14,6 +14,9 @@ from bot.app import Worker, WorkerLoop, open_store
 from bot.center.server import Center
 from bot.errors import OperatorMustFix
 from bot.settings import Settings
+from bot.slack.app import build_app, make_client
+from bot.slack.scheduler import Scheduler
+from bot.slack.thread import ThreadWriter
 from bot.store.clock import Clock
 from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
@@ -56,17 +59,14 @@ class Process:
         await asyncio.to_thread(self.dispatcher.start)
 
     async def _start_slack(self) -> Any:
-        from bot.slack.app import SlackSurface
-
         s = self.settings
         if not s.slack_bot_token or not s.slack_app_token:
             raise OperatorMustFix(
-                "Slack is not connected: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or try `cadre demo` without an account."
+                "Slack is not connected: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or try `cadre demo`."
             )
-        surface = SlackSurface(
-            self.db, self.clock, bot_token=s.slack_bot_token, app_token=s.slack_app_token, base_url=s.slack_api_url
-        )
-        self.dispatcher.serve("thread", surface.thread.activate)
+        scheduler = Scheduler(make_client(s.slack_bot_token, s.slack_api_url))
+        surface = build_app(self.db, scheduler, app_token=s.slack_app_token, signing_secret=s.slack_signing_secret)
+        self.dispatcher.serve("thread", ThreadWriter(self.db, scheduler).activate)
         await surface.start()
         return surface
 
