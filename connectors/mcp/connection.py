@@ -29,7 +29,6 @@ OnProgress = Callable[[float, float | None, str | None], None]
 _MAX_PAGES = 100
 _MAX_TOOLS = 5_000
 _CANCEL_GRACE_S = 1.0
-_SESSION_ENDED = "Session terminated"
 _US = Implementation(name="cadre", version="0.1.0")
 
 
@@ -206,7 +205,7 @@ class Connection:
         return call_result(result, self.config.max_text_bytes)
 
     def _classified(self, tool: str, error: MCPError) -> Exception:
-        if error.code == NOT_SENT or error.message == _SESSION_ENDED:
+        if error.code == NOT_SENT:
             self.retire()
             return NotSent(error.message)
         if error.code in (LOST, types.CONNECTION_CLOSED):

@@ -51,6 +51,10 @@ class PerRequestFailures(httpx2.AsyncBaseTransport):
         except httpx2.TransportError as error:
             unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
             return _failed(request, NOT_SENT if unsent else LOST, str(error) or type(error).__name__)
+        if response.status_code == 404 and "mcp-session-id" in request.headers:
+            # The specification's sign of a session the server has forgotten; servers word the body as they like.
+            await response.aclose()
+            return _failed(request, NOT_SENT, "the server no longer knows this session")
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _Bounded(response.stream, self._limit)
         return response

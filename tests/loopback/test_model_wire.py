@@ -1,6 +1,8 @@
 """The offline model's wire, driven by the real SDK: replies, streams, refusals, the prompt cache and every fault."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -321,3 +323,18 @@ def test_a_scripted_model_speaks_through_the_same_wire():
         assert (await server.say()).stop_reason == "end_turn"
 
     run(body, script)
+
+
+def test_the_server_runs_alone_and_ends_when_told():
+    async def main():
+        command = [sys.executable, "-m", "loopback.model"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        told = json.loads(await process.stdout.readline())
+        async with aiohttp.ClientSession() as http:
+            services = await (await http.get(f"{told['control_url']}/services")).json()
+        assert services == {"model": told}
+        process.terminate()
+        await process.communicate()
+        assert process.returncode == 0
+
+    asyncio.run(main())
