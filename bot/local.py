@@ -131,6 +131,11 @@ class Stage:
                     )
                 await asyncio.sleep(POLL_S)
 
+    async def answered(self, run_id: str) -> None:
+        """Wait until nothing is asked of a person any more."""
+        while await self.process.db.read(lambda c: _pending(c, run_id)) is not None:
+            await asyncio.sleep(POLL_S)
+
     async def _card(self, run_id: str, approval_id: str) -> str:
         """The ts of the approval's card once it is posted."""
         while True:

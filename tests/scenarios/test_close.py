@@ -164,3 +164,46 @@ def test_a_request_that_cannot_be_worked_gets_one_clear_message(request_text, wo
     run = asyncio.run(ask_once(request_text, Options(seed=1, timeout_s=90)))
     assert run["run"]["status"] in ("failed", "stopped")
     assert words in run["thread"][-1]["text"]
+
+
+def test_a_capable_but_untidy_model_comes_to_the_same_figures(closes, monkeypatch):
+    from aiohttp import web
+
+    from loopback import control
+    from loopback.model import scripted
+    from tests.scenarios.untidy import untidy
+
+    async def scenario(home: Path):
+        parts = {"log": control.CallLog(), "faults": control.Faults(), "clock": control.Clock()}
+        runner = web.AppRunner(scripted.build(untidy, model_id="untidy-1", **parts), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        monkeypatch.setenv("CADRE_MODEL", "local:http://{}:{}".format(*runner.addresses[0]))
+        options = Options(seed=1, approve="all", timeout_s=150)
+        async with stage(options, home) as here:
+            run_id = await here.mention(REQUEST, options)
+            assert await here.follow(run_id, options) == "waiting"  # the needless question
+            run = await here.result(run_id)
+            await here.act(
+                **{"as": "maya"}, do="post", channel="finance", thread_ts=run["run"]["thread_ts"], text="Tables"
+            )
+            await here.answered(run_id)
+            await here.follow(run_id, options)
+            result = await here.result(run_id)
+        await runner.cleanup()
+        return result
+
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as home:
+        run = asyncio.run(scenario(Path(home)))
+    tidy, _ = closes(1)
+    assert (run["run"]["status"], run["run"]["error"]) == ("done", None)
+    assert not run["run"]["offline"]
+
+    def figures(one):
+        return {(f["id"], f["value"], f["unit"]) for f in one["figures"]}
+
+    assert figures(run) == figures(tidy)
+    refused = [c for c in run["tool_calls"] if c["name"] == "finish" and c["status"] == "failed"]
+    assert {c["agent"] for c in refused} == {"lead", "thinker"}
