@@ -79,9 +79,9 @@ def lead(talk: Talk) -> list[Any]:
             call("ask_person", {"question": "Do you like tables or prose better?", "options": ["Tables", "Prose"]})
         ]
     if not talk.done("plan"):
-        tasks = [{"id": "all", "title": "The close", "owner": "thinker", "criteria": ["it ties out"]}]
+        tasks = [{"id": "causes", "title": "The close", "owner": "thinker", "criteria": ["it ties out"]}]
         if not talk.failed("plan"):
-            tasks = [{"id": "all", "title": "The close"}]  # forgets the criteria
+            tasks = [{"id": "causes", "title": "The close"}]  # forgets the criteria
         return [call("plan", {"tasks": tasks, "reason": "one thing after another"})]
     if not talk.done("spawn_agent"):
         brief = {"skill": SKILL, "inputs": {"period": PERIOD}}
@@ -91,7 +91,7 @@ def lead(talk: Talk) -> list[Any]:
             for n, r in people
         ]
     if not talk.done("assign"):
-        return [call("assign", {"task": "all", "agent": "thinker"})]
+        return [call("assign", {"task": "causes", "agent": "thinker"})]
     if not talk.failed("finish"):  # nobody has answered yet
         return [call("finish", {"status": "done", "summary": "done", "reply": "Closed. Revenue was 1,000,000."})]
     ready = [m for m in talk.heard("pen") if "reply" in m["data"]]
@@ -215,15 +215,8 @@ def analyst(talk: Talk) -> list[Any]:
     if not talk.sent("pen"):
         data = {"workbook": plans[0]["data"]["workbook"], "notes": []}
         return [call("send_message", {"to": "pen", "text": "Here.", "files": own, "data": data})]
-    outputs = (
-        own if not talk.failed("finish") and not late(talk) else [*own, *variance["sources"], *causes["sources"]]
-    )
+    outputs = [*own, *variance["sources"], *causes["sources"]] if talk.failed("finish") else own  # forgets the sources
     return [call("finish", {"status": "done", "summary": "explained", "outputs": list(dict.fromkeys(outputs))})]
-
-
-def late(talk: Talk) -> bool:
-    """Whether somebody asked for what was forgotten."""
-    return any("sources" in m["text"] for m in talk.heard("lead"))
 
 
 def writer(talk: Talk) -> list[Any]:
@@ -234,13 +227,10 @@ def writer(talk: Talk) -> list[Any]:
         args = {"period": PERIOD, "variance": given[0]["files"][0], "causes": given[0]["files"][1], "notes": []}
         return [call("run_script", {"skill": SKILL, "script": "write_up.py", "args": args})]
     texts = talk.done("run_script")[0]["result"]
-    if not talk.failed("google__docs_create"):  # states a number of its own first
-        return [
-            call("write_file", {"path": "draft.md", "text": "# Close\n\nRevenue was roughly 1,234,567.89."}),
-            call("google__docs_create", {"title": texts["title"], "file": "report.md"})
-            if talk.done("write_file")
-            else call("google__docs_create", {"title": texts["title"], "file": "nowhere.md"}),
-        ]
+    if not talk.failed("google__docs_create"):  # a number of its own, which nothing backs
+        if not talk.done("write_file"):
+            return [call("write_file", {"path": "draft.md", "text": "# Close\n\nRevenue was roughly 1,234,567.89."})]
+        return [call("google__docs_create", {"title": texts["title"], "file": "draft.md"})]
     if not talk.done("google__docs_create"):
         return [
             call("google__sheets_write", {"file_id": given[0]["data"]["workbook"], "tab": texts["tab"], "file": "sheet.csv"}),
