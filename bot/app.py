@@ -137,8 +137,6 @@ def wait_ready(ready: Path, child: subprocess.Popen[bytes], timeout_s: float = 6
     deadline = time.monotonic() + timeout_s
     while not ready.exists():
         if child.poll() is not None or time.monotonic() > deadline:
-            raise OperatorMustFix(
-                "A stand-in server did not start; run it alone to see why: python -m loopback --help"
-            )
+            raise OperatorMustFix("A stand-in server did not start; to see why, run: python -m loopback --help")
         time.sleep(0.02)
     return json.loads(ready.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -31,14 +32,18 @@ async def lay_out(db: Database, run_id: str, place: Path, only: str = "") -> dic
         latest = {row["name"]: row["sha256"] for row in found if row["path"] and row["name"].startswith(only)}
         return {name: (digest, journal.get_blob(connection, digest)) for name, digest in latest.items()}
 
+    files = await db.read(newest)
+    await asyncio.to_thread(_write_all, place, {name: data for name, (_, data) in files.items()})
+    return {name: digest for name, (digest, _) in files.items()}
+
+
+def _write_all(place: Path, files: dict[str, bytes]) -> None:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    files = await db.read(newest)
-    for name, (_, data) in files.items():
+    for name, data in files.items():
         target = place / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-    return {name: digest for name, (digest, _) in files.items()}
 
 
 async def run_checks(skill: Skill, wanted: list[Json], place: Path) -> list[Check]:

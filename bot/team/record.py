@@ -21,7 +21,7 @@ from bot.tools.base import Outcome, refused
 from bot.tools.registry import Registry
 from bot.types import Json
 
-INLINE = 16_000  # characters of a result that enter the context; longer ones are cut with a note
+INLINE = 32_000  # characters of a result that enter the context; longer ones are cut with a note
 
 
 @dataclass(frozen=True)
