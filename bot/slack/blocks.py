@@ -84,7 +84,8 @@ def _ack(view: RunView) -> Post:
 
 
 def _notices(view: RunView) -> list[Block]:
-    return [section(messages.escape(messages.cut(text, 600))) for text in view.notices[-NOTICES_SHOWN:]]
+    told = [text.strip() for text in view.notices if text.strip()]
+    return [section(messages.escape(messages.cut(text, 500))) for text in told[-NOTICES_SHOWN:]]
 
 
 def _plan(view: RunView, ended: bool) -> Post:

@@ -34,7 +34,7 @@ STATUS = {
 
 
 def section(text: str) -> Block:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": messages.cut(text, SECTION_MAX)}}
 
 
 def context(text: str) -> Block:
@@ -81,7 +81,7 @@ def bullets(items: list[Block]) -> Block:
 
 
 def button(label: str, action: str, value: Json, style: str = "") -> Block:
-    told = {
+    told: Block = {
         "type": "button",
         "text": {"type": "plain_text", "text": messages.cut(label, 75)},
         "action_id": action,
@@ -124,7 +124,7 @@ def _task(task: Task, mail: list[Message], budget: int, ended: bool) -> Block:
     card: Block = {
         "type": "task_card",
         "task_id": messages.cut(task.id, 250),
-        "title": messages.cut(task.title, 150),
+        "title": messages.cut(task.title.strip() or task.id, 150),
         "status": status,
     }
     details = _details(task, mail, budget)
@@ -153,6 +153,8 @@ def _details(task: Task, mail: list[Message], budget: int) -> list[Block]:
     criteria = []
     for text in task.criteria:
         told = messages.cut(text, 160)
+        if not told:
+            continue
         if left < len(told):
             break
         left -= len(told)
@@ -191,11 +193,11 @@ def closed(approval: Approval, ended: bool) -> bool:
 
 def approval(one: Approval, requester: str, ended: bool, decided_at: float | None) -> list[Block]:
     """A question to a person: what would happen, exactly; then buttons, or how it ended."""
-    blocks = [section(messages.cut(messages.asks(one, requester), SECTION_MAX))]
+    blocks = [section(messages.asks(one, requester))]
     if one.kind == "changes":
         blocks += _changes(one.preview.get("changes") or [])
     if closed(one, ended):
-        return [*blocks, section(messages.cut(messages.outcome(one, decided_at), SECTION_MAX))]
+        return [*blocks, section(messages.outcome(one, decided_at))]
     if one.kind == "changes":
         value = {"id": one.id, "sha": one.args_sha256}
         buttons = [

@@ -82,7 +82,7 @@ def at(when: float) -> str:
 
 def topic(run: RunInfo) -> str:
     """What the run is about in a few words."""
-    return cut(" ".join((run.understood or run.request).split()), 120)
+    return cut(" ".join((run.understood or run.request).split()), 120) or "your request"
 
 
 def ack(run: RunInfo) -> str:
@@ -91,7 +91,7 @@ def ack(run: RunInfo) -> str:
     first = f"Understood: *{about}*." if run.understood else f"I am reading your request: *{about}*."
     if not run.way:
         return first
-    how = f"{run.way[0].upper()}{run.way[1:]}".rstrip(".")
+    how = cut(f"{run.way[0].upper()}{run.way[1:]}".rstrip("."), 300)
     mode = {"coordination": "they work together", "delegation": "one at a time"}.get(run.mode, "")
     return f"{first} {escape(how)} will work on it{f' ({mode})' if mode else ''}."
 
@@ -122,9 +122,9 @@ def asks(approval: Approval, requester: str) -> str:
     """The first line of an approval: what would happen and where."""
     preview = approval.preview
     if approval.kind == "question":
-        return f"<@{requester}> {escape(str(preview.get('question') or preview.get('title') or 'A question:'))}"
+        return f"<@{requester}> {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
     number = len(preview.get("changes") or [])
-    title = str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}")
+    title = cut(str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}"), 300)
     return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
 
 
@@ -149,9 +149,9 @@ def failure(run: RunInfo, written: bool) -> str:
     if run.status == "stopped":
         why = escape((run.error or {}).get("message", "")).removeprefix("Stopped as asked. ")
         asked = (run.error or {}).get("kind", "stopped") == "stopped"
-        return f"Okay, I stopped. {why}".strip() if asked else why
+        return f"Okay, I stopped. {why}".strip() if asked or not why.strip() else why
     error = run.error or {"kind": "", "message": "it ended without a result"}
-    why = escape(str(error["message"])).rstrip()
+    why = escape(cut(str(error["message"]), 2_500)).rstrip()
     why = why if why.endswith((".", "!", "?")) else f"{why}."
     follow = NEXT.get(error["kind"], NEXT_WRITTEN if written else NEXT_DEFAULT)
     return f"<@{run.requester}> I could not finish *{escape(topic(run))}*: {why} {follow}".rstrip()

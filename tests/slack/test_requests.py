@@ -1,0 +1,147 @@
+"""Slack payloads as requests."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.slack import messages, requests
+from bot.slack.requests import Ignored, clean, from_command, from_event, is_stop, seen
+from bot.types import Request
+
+BOT = "UCADRE"
+
+
+def event(**fields):
+    told = {"type": "message", "user": "U1", "channel": "C1", "ts": "10.000100", "text": "hello", **fields}
+    return {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": told}
+
+
+def command(name, text, **fields):
+    base = {
+        "command": name,
+        "text": text,
+        "team_id": "T1",
+        "channel_id": "C1",
+        "user_id": "U1",
+        "trigger_id": "1.2.a",
+    }
+    return {**base, **fields}
+
+
+def test_a_mention_and_its_message_event_are_one_occurrence():
+    text = f"<@{BOT}> close Q3 2026"
+    first = from_event(event(type="app_mention", text=text), BOT)
+    second = from_event(event(text=text), BOT)
+    assert isinstance(first, Request) and isinstance(second, Request)
+    assert (first.team, first.channel, first.key, first.kind) == (
+        second.team,
+        second.channel,
+        second.key,
+        second.kind,
+    )
+    assert first.text == second.text == "close Q3 2026" and first.thread == "10.000100"
+
+
+def test_a_reply_names_its_thread_and_a_message_to_others_is_nothing():
+    reply = from_event(event(thread_ts="9.000100"), BOT)
+    assert isinstance(reply, Request) and (reply.kind, reply.thread) == ("reply", "9.000100")
+    assert from_event(event(), BOT) == Ignored("a message to others")
+
+
+def test_a_direct_message_needs_no_mention():
+    asked = from_event(event(channel="D1", channel_type="im"), BOT)
+    assert isinstance(asked, Request) and (asked.kind, asked.thread) == ("mention", "10.000100")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bot_id": "B1"},
+        {"user": BOT},
+        {"subtype": "message_changed"},
+        {"subtype": "channel_join"},
+        {"edited": {"user": "U1", "ts": "11.0"}},
+        {"type": "reaction_added"},
+        {"user": None},
+    ],
+)
+def test_bots_own_messages_edits_and_other_subtypes_are_no_requests(fields):
+    told = from_event(event(text=f"<@{BOT}> close", **fields), BOT)
+    assert isinstance(told, Ignored) and told.reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("<@UCADRE> a &lt;b&gt; &amp;amp; c", "a <b> &amp; c"),
+        ("<@UCADRE|cadre>  ask <@U2> and <@U3|jo>", "ask @U2 and @U3"),
+        ("see <https://a.example/x?a=1&amp;b=2|the page>", "see the page (https://a.example/x?a=1&b=2)"),
+        ("<https://a.example>", "https://a.example"),
+        ("<http://a.example|a.example>", "http://a.example"),
+        ("<mailto:a@b.example|a@b.example>", "a@b.example"),
+        ("in <#C2|finance> <!here> <!subteam^S1|@team>", "in #finance @here @team"),
+        ("<!date^1700000000^{date}|14 Nov>", "14 Nov"),
+        ("one\n<@UCADRE>   two", "one\ntwo"),
+    ],
+)
+def test_entities_are_decoded(raw, plain):
+    assert clean(raw, BOT) == plain
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1))
+def test_what_a_person_typed_comes_back_whole(text):
+    assert clean(messages.escape(text), BOT) == text
+
+
+@given(st.text())
+def test_cleaning_never_fails(raw):
+    clean(raw, BOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "asked"),
+    [
+        ("/cadre", "close Q3 2026", "close Q3 2026"),
+        ("/quarter-close", "Q3 2026", "close Q3 2026"),
+        ("/quarter-close", "q3 2026 for sales", "close q3 2026 for sales"),
+        ("/quarter-close", "summary", "quarter-close summary"),
+    ],
+)
+def test_commands_become_the_words_of_a_request(name, text, asked):
+    told = from_command(command(name, text))
+    assert isinstance(told, Request) and told.text == asked
+    assert (told.kind, told.thread, told.key) == ("command", "", "1.2.a")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "help", "?"])
+def test_an_empty_command_asks_for_help(text):
+    assert from_command(command("/cadre", text)) == Ignored("help")
+
+
+def test_a_long_trigger_still_gives_a_key_that_fits():
+    told = from_command(command("/cadre", "x", trigger_id="t" * 200))
+    assert isinstance(told, Request) and len(told.key) == 64
+    assert from_command(command("/cadre", "x", trigger_id="t" * 200)) == told
+
+
+@pytest.mark.parametrize("text", ["stop", "Stop!", "please stop", "stop it now", "cancel"])
+def test_stop_is_understood(text):
+    assert is_stop(text)
+
+
+@pytest.mark.parametrize("text", ["stop the presses at nine", "do not stop", "stopwatch", "close Q3"])
+def test_other_words_are_not_stop(text):
+    assert not is_stop(text)
+
+
+def test_history_keeps_what_was_said_edited_and_deleted():
+    said = seen(event(text=f"<@{BOT}> hi", thread_ts="9.0"), BOT)
+    assert said is not None and (said.text, said.thread, said.change) == (f"@{BOT} hi", "9.0", "said")
+    changed = {"ts": "10.0", "user": "U1", "text": "new"}
+    edited = seen(event(subtype="message_changed", message=changed), BOT)
+    assert edited is not None and (edited.ts, edited.text, edited.change) == ("10.0", "new", "edited")
+    gone = seen(event(subtype="message_deleted", deleted_ts="10.0", previous_message={"user": "U1"}), BOT)
+    assert gone is not None and (gone.ts, gone.change) == ("10.0", "deleted")
+    assert seen(event(subtype="channel_join"), BOT) is None
+    assert seen(event(subtype="message_changed", message={"ts": "1.0", "user": BOT}), BOT) is None
+    assert requests.mentions(f"<@{BOT}|cadre>", BOT)
