@@ -5,10 +5,13 @@ The control API answers on loopback only and refuses other sites' pages, so a br
 
 import asyncio
 import json
+import os
 import random
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -341,3 +344,23 @@ async def serve(app: web.Application, port: int = 0) -> tuple[web.AppRunner, str
     await site.start()
     bound = runner.addresses[0][1]
     return runner, f"http://127.0.0.1:{bound}"
+
+
+def announce(services: Mapping[str, Any], ready_file: Path | None) -> None:
+    """Tells where the stand-ins listen: as JSON in `ready_file`, complete at once, or on stdout."""
+    text = json.dumps(services)
+    if ready_file is None:
+        print(text, flush=True)
+        return
+    ready_file.parent.mkdir(parents=True, exist_ok=True)
+    partial = ready_file.with_name(ready_file.name + ".part")
+    partial.write_text(text + "\n", encoding="utf-8")
+    os.replace(partial, ready_file)
+
+
+async def stopped() -> None:
+    """Returns when the process is asked to end."""
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    await asked.wait()

@@ -1,0 +1,41 @@
+"""`python -m loopback.slack`: a local Slack workspace for any Bolt app."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from loopback.control import CallLog, Clock, Faults, announce, stopped
+from loopback.slack.seed import SMALL_WORKSPACE, AppDefinition, load_workspace, with_export
+from loopback.slack.server import start
+
+
+async def _run(given: argparse.Namespace) -> None:
+    clock = Clock(given.clock)
+    workspace = load_workspace(given.workspace) if given.workspace else SMALL_WORKSPACE
+    if given.slack_export:
+        workspace = with_export(workspace, given.slack_export)
+    definition = AppDefinition.from_manifest(given.manifest) if given.manifest else None
+    log = CallLog(clock)
+    running = await start(
+        log=log, faults=Faults(), clock=clock, port=given.port, workspace=workspace, definition=definition
+    )
+    announce({"slack": running.ready}, given.ready_file)
+    print(f"Local Slack: {running.url}/", file=sys.stderr)
+    await stopped()
+    await running.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loopback.slack", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--workspace", type=Path, help="workspace.json; else a small built-in one")
+    parser.add_argument("--slack-export", type=Path, help="a Slack export (zip) added to the workspace")
+    parser.add_argument("--manifest", type=Path, help="the app's manifest: scopes, events and commands follow it")
+    parser.add_argument("--clock", choices=("real", "simulated"), default="simulated")
+    parser.add_argument("--ready-file", type=Path, help="gets the addresses as JSON; else they are printed")
+    asyncio.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

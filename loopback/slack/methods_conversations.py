@@ -1,0 +1,200 @@
+"""`conversations.*` and `users.conversations`, with Slack's cursors."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from loopback.slack import shapes
+from loopback.slack.api import Call, bad_argument, method
+from loopback.slack.desk import Refused
+from loopback.slack.seed import BOT_USER
+from loopback.slack.state import Channel, Message
+
+T = TypeVar("T")
+
+READ = "channels:read|groups:read|im:read"
+HISTORY = {"channel": "channels:history", "group": "groups:history", "im": "im:history"}
+KINDS = {"channel": "public_channel", "group": "private_channel", "im": "im"}
+
+
+def paged(call: Call, items: Sequence[T], default: int = 100, most: int = 999) -> tuple[Sequence[T], dict[str, Any]]:
+    """One page of `items` and the response_metadata that leads to the next."""
+    limit = min(call.number("limit", default) or default, most)
+    cursor = call.text("cursor")
+    try:
+        start = int(base64.b64decode(cursor, validate=True).decode().removeprefix("next:")) if cursor else 0
+    except ValueError as error:
+        raise Refused("invalid_cursor") from error
+    end = start + max(1, limit)
+    following = base64.b64encode(f"next:{end}".encode()).decode() if end < len(items) else ""
+    return items[start:end], {"next_cursor": following}
+
+
+@method("conversations.list", scope=READ)
+def list_conversations(call: Call) -> dict[str, Any]:
+    kinds = call.listed("types") or ["public_channel"]
+    shown = [
+        one
+        for one in call.space.channels.values()
+        if KINDS[one.type] in kinds and (not one.is_private or call.caller.user in one.members)
+    ]
+    page, more = paged(call, shown)
+    channels = [shapes.channel(call.space, one, call.caller.user) for one in page]
+    return {"channels": channels, "response_metadata": more}
+
+
+@method("users.conversations", scope=READ)
+def users_conversations(call: Call) -> dict[str, Any]:
+    user = call.text("user", call.caller.user)
+    kinds = call.listed("types") or ["public_channel"]
+    shown = [one for one in call.space.channels.values() if KINDS[one.type] in kinds and user in one.members]
+    page, more = paged(call, [one for one in shown if not one.is_private or call.caller.user in one.members])
+    channels = [shapes.channel(call.space, one, call.caller.user) for one in page]
+    return {"channels": channels, "response_metadata": more}
+
+
+@method("conversations.info", required=("channel",), scope=READ)
+def info(call: Call) -> dict[str, Any]:
+    channel = call.channel(member=False)
+    shown = shapes.channel(call.space, channel, call.caller.user)
+    if not call.flag("include_num_members"):
+        shown.pop("num_members", None)
+    return {"channel": shown}
+
+
+@method("conversations.members", required=("channel",), scope=READ)
+def members(call: Call) -> dict[str, Any]:
+    page, more = paged(call, call.channel(member=False).members)
+    return {"members": list(page), "response_metadata": more}
+
+
+def _readable(call: Call) -> Channel:
+    channel = call.channel()
+    scope = HISTORY[channel.type]
+    if call.caller.is_bot and scope not in call.desk.app.scopes:
+        raise Refused("missing_scope", needed=scope, provided=",".join(sorted(call.desk.app.scopes)))
+    return channel
+
+
+def _within(call: Call, said: list[Message]) -> list[Message]:
+    """The messages between `oldest` and `latest`."""
+    oldest, latest, inclusive = call.text("oldest", "0"), call.text("latest"), call.flag("inclusive")
+    try:
+        low, high = float(oldest or 0), float(latest) if latest and latest != "now" else None
+    except ValueError as error:
+        raise Refused("invalid_ts_oldest") from error
+
+    def fits(ts: float) -> bool:
+        if inclusive:
+            return low <= ts and (high is None or ts <= high)
+        return low < ts and (high is None or ts < high)
+
+    return [one for one in said if fits(float(one["ts"]))]
+
+
+@method("conversations.history", required=("channel",))
+def history(call: Call) -> dict[str, Any]:
+    channel = _readable(call)
+    page, more = paged(call, _within(call, list(channel.top_level())[::-1]))
+    metadata = call.flag("include_all_metadata")
+    reply: dict[str, Any] = {
+        "messages": [shapes.message(channel, one, metadata) for one in page],
+        "has_more": bool(more["next_cursor"]),
+        "pin_count": 0,
+        "channel_actions_ts": None,
+        "channel_actions_count": 0,
+    }
+    return reply | ({"response_metadata": more} if more["next_cursor"] else {})
+
+
+@method("conversations.replies", required=("channel", "ts"))
+def replies(call: Call) -> dict[str, Any]:
+    channel = _readable(call)
+    ts = call.text("ts")
+    if ts not in channel.messages:
+        raise Refused("thread_not_found")
+    thread = channel.thread(ts)
+    kept = [thread[0], *_within(call, thread[1:])]  # the parent always comes along
+    page, more = paged(call, kept, default=1000, most=1000)
+    metadata = call.flag("include_all_metadata")
+    reply: dict[str, Any] = {
+        "messages": [shapes.message(channel, one, metadata) for one in page],
+        "has_more": bool(more["next_cursor"]),
+    }
+    return reply | ({"response_metadata": more} if more["next_cursor"] else {})
+
+
+@method("conversations.join", required=("channel",), scope="channels:join")
+def join(call: Call) -> dict[str, Any]:
+    channel = call.channel(member=False)
+    if channel.is_private:
+        raise Refused("method_not_supported_for_channel_type")
+    already = call.caller.user in channel.members
+    call.desk.join(channel, call.caller.user)
+    shown = {"channel": shapes.channel(call.space, channel, call.caller.user)}
+    if already:
+        return {**shown, "warning": "already_in_channel", "response_metadata": {"warnings": ["already_in_channel"]}}
+    return shown
+
+
+@method("conversations.leave", required=("channel",), scope="channels:manage|groups:write|channels:write")
+def leave(call: Call) -> dict[str, Any]:
+    channel = call.channel(member=False)
+    if call.caller.user not in channel.members:
+        return {"not_in_channel": True}
+    call.desk.leave(channel, call.caller.user)
+    return {}
+
+
+@method("conversations.invite", required=("channel", "users"), scope="channels:manage|groups:write|channels:write")
+def invite(call: Call) -> dict[str, Any]:
+    channel = call.channel()
+    for user in call.listed("users"):
+        if user not in call.space.users:
+            raise Refused("user_not_found")
+        if user in channel.members:
+            raise Refused("already_in_channel")
+        call.desk.join(channel, user, inviter=call.caller.user)
+    return {"channel": shapes.channel(call.space, channel, call.caller.user)}
+
+
+@method("conversations.kick", required=("channel", "user"), scope="channels:manage|groups:write|channels:write")
+def kick(call: Call) -> dict[str, Any]:
+    call.desk.leave(call.channel(), call.text("user"))
+    return {}
+
+
+@method("conversations.open", scope="im:write")
+def open_conversation(call: Call) -> dict[str, Any]:
+    if call.text("channel"):
+        channel = call.channel()
+        return {"channel": shapes.channel(call.space, channel, call.caller.user), "no_op": True, "already_open": True}
+    users = call.listed("users")
+    if not users:
+        raise Refused("users_list_not_supplied")
+    if len(users) > 1:
+        raise bad_argument("only direct conversations of two are kept here")
+    if users[0] not in call.space.users:
+        raise Refused("user_not_found")
+    known = len(call.space.channels)
+    channel = call.space.direct(call.caller.user, users[0])
+    shown = {"id": channel.id}
+    if call.flag("return_im"):
+        shown = shapes.channel(call.space, channel, call.caller.user)
+    if len(call.space.channels) == known:
+        return {"channel": shown, "no_op": True, "already_open": True}
+    return {"channel": shown}
+
+
+@method("conversations.mark", required=("channel", "ts"), scope="channels:manage|channels:write")
+def mark(call: Call) -> dict[str, Any]:
+    call.channel().last_read[call.caller.user] = call.text("ts")
+    return {}
+
+
+@method("conversations.setTopic", required=("channel",), scope="channels:manage|groups:write")
+def set_topic(call: Call) -> dict[str, Any]:
+    channel = call.channel()
+    channel.topic = call.text("topic")
+    call.space.feed.publish("channel", channel=channel.id)
+    return {"channel": shapes.channel(call.space, channel, BOT_USER)}

@@ -1,0 +1,85 @@
+"""Who is who: `api.test`, `auth.test`, `apps.connections.open`, users, team and bots."""
+
+from typing import Any
+
+from loopback.slack import shapes
+from loopback.slack.api import Call, method
+from loopback.slack.blocks import message_problems
+from loopback.slack.desk import Refused
+from loopback.slack.methods_conversations import paged
+from loopback.slack.seed import APP_ID, BOT_ID, BOT_USER
+
+
+@method("api.test", token="none")
+def api_test(call: Call) -> dict[str, Any]:
+    if call.text("error"):
+        raise Refused(call.text("error"), args=dict(call.args))
+    return {"args": {key: str(value) for key, value in call.args.items()}}
+
+
+@method("auth.test")
+def auth_test(call: Call) -> dict[str, Any]:
+    team = call.space.team
+    told = {
+        "url": f"{call.space.url}/",
+        "team": team["name"],
+        "user": call.space.users[call.caller.user]["name"],
+        "team_id": team["id"],
+        "user_id": call.caller.user,
+        "is_enterprise_install": False,
+    }
+    return told | ({"bot_id": BOT_ID} if call.caller.is_bot else {})
+
+
+@method("apps.connections.open", token="app")
+def connections_open(call: Call) -> dict[str, Any]:
+    host = call.space.url.removeprefix("http://")
+    return {"url": f"ws://{host}/link/?ticket={call.desk.delivery.ticket()}&app_id={APP_ID}"}
+
+
+@method("blocks.validate", token="none")
+def blocks_validate(call: Call) -> dict[str, Any]:
+    problems = message_problems(call.args.get("blocks"))
+    return {"errors": [{"code": "invalid_blocks", "message": what, "pointer": where} for what, where in problems]}
+
+
+@method("users.info", required=("user",), scope="users:read")
+def users_info(call: Call) -> dict[str, Any]:
+    if call.text("user") not in call.space.users:
+        raise Refused("user_not_found")
+    return {"user": shapes.user(call.space, call.text("user"))}
+
+
+@method("users.list", scope="users:read")
+def users_list(call: Call) -> dict[str, Any]:
+    page, more = paged(call, list(call.space.users), default=1000, most=1000)
+    members = [shapes.user(call.space, id) for id in page]
+    return {"members": members, "cache_ts": int(call.space.now()), "response_metadata": more}
+
+
+@method("users.lookupByEmail", required=("email",), scope="users:read.email")
+def lookup_by_email(call: Call) -> dict[str, Any]:
+    for id in call.space.users:
+        shown = shapes.user(call.space, id)
+        if shown["profile"].get("email") == call.text("email"):
+            return {"user": shown}
+    raise Refused("users_not_found")
+
+
+@method("team.info", scope="team:read")
+def team_info(call: Call) -> dict[str, Any]:
+    team = call.space.team
+    icon = {"image_default": True}
+    url = f"{call.space.url}/"
+    domain = f"{team['domain']}.example"
+    told = {"id": team["id"], "name": team["name"], "url": url, "domain": team["domain"], "email_domain": domain}
+    return {"team": {**told, "icon": icon}}
+
+
+@method("bots.info", scope="users:read")
+def bots_info(call: Call) -> dict[str, Any]:
+    if call.text("bot", BOT_ID) != BOT_ID:
+        raise Refused("bot_not_found")
+    profile = shapes.bot_profile(call.space)
+    kept = {key: profile[key] for key in ("id", "deleted", "name", "updated", "app_id", "icons")}
+    return {"bot": {**kept, "user_id": BOT_USER}}
