@@ -46,7 +46,14 @@ def ensure_intake(tx: Tx) -> None:
     if tx.execute(select(agent.c.id).where(agent.c.id == INTAKE)).first() is None:
         tx.execute(
             insert(agent).values(
-                id=INTAKE, team_id="", run_id=None, kind="coordinator", name=INTAKE, status="live", wake_seq=1
+                id=INTAKE,
+                team_id="",
+                run_id=None,
+                kind="coordinator",
+                name=INTAKE,
+                status="live",
+                wake_seq=0,
+                labels={},
             )
         )
 

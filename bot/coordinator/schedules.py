@@ -85,7 +85,14 @@ def ensure_ticker(tx: Tx) -> None:
     if tx.execute(select(t.agent.c.id).where(t.agent.c.id == TICKER)).first() is None:
         tx.execute(
             insert(t.agent).values(
-                id=TICKER, team_id="", run_id=None, kind="coordinator", name=TICKER, status="live", labels={}
+                id=TICKER,
+                team_id="",
+                run_id=None,
+                kind="coordinator",
+                name=TICKER,
+                status="live",
+                wake_seq=0,
+                labels={},
             )
         )
 
