@@ -94,8 +94,9 @@ class CallLog:
         """Rows after number `n`, of one server when it is named."""
         return [row for row in self._rows if row["n"] > n and server in ("", row.get("server"))]
 
-    def reset(self) -> None:
-        self._rows.clear()
+    def reset(self, server: str) -> None:
+        """Forgets the rows of one server; others share the log."""
+        self._rows = [row for row in self._rows if row.get("server") != server]
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,7 @@ def add_control(
     async def post_reset(request: web.Request) -> web.Response:
         await reset()
         faults.reset()
+        log.reset(server)
         return web.json_response({"ok": True, "server": server})
 
     async def get_services(request: web.Request) -> web.Response:

@@ -76,7 +76,6 @@ def _build(desk: Desk, log: CallLog, faults: Faults, clock: Clock) -> web.Applic
         desk.delivery.forget()
         desk.space.reset()
         interactions.reset()
-        log.reset()
         desk.space.feed.publish("reset")
 
     async def upload(request: web.Request) -> web.Response:
