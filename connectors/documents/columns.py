@@ -6,15 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 from connectors.documents.tables import Grid, write_csv
 from connectors.documents.words import NUMERIC_ROLES, number_of, period_of, role_by_words
 
 # headers that promise a number so plainly that a column of texts is an error and not another kind of column
-PLAIN_NUMBER_WORDS = re.compile(
-    r"(?i)\b(amount|debit|credit|quantity|units|unit[ _]price|price|value|balance)\b"
-)
+PLAIN_NUMBER_WORDS = re.compile(r"(?i)\b(amount|debit|credit|quantity|units|unit[ _]price|price|value|balance)\b")
 TOTAL_ROW = re.compile(r"(?i)^(grand |sub-?\s?|overall )?(totals?|sum)\b")
 CODE = re.compile(r"^[A-Za-z]{0,4}[-._]?\d[\w.-]*$")
 LONG_ORDER = (
@@ -39,8 +38,7 @@ class Understood:
     def described(self) -> list[dict[str, str]]:
         """Columns with their roles in source order, for a tool result."""
         return [
-            {"name": column, "role": role}
-            | ({"period": self.periods[column]} if column in self.periods else {})
+            {"name": column, "role": role} | ({"period": self.periods[column]} if column in self.periods else {})
             for column, role in self.roles.items()
         ]
 
@@ -57,7 +55,11 @@ class _Reading:
     problems: list[str] = field(default_factory=list)
 
     def index(self, column: str) -> int:
-        return self.grid.columns.index(column)
+        return self._places[column]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {column: at for at, column in enumerate(self.grid.columns)}
 
     def values(self, column: str) -> list[str]:
         """Filled cells of a column outside total rows."""
@@ -82,12 +84,8 @@ def understand(grid: Grid) -> Understood:
     columns = tuple(role for role in LONG_ORDER if role in used)
     problems = reading.problems[:MAX_PROBLEMS]
     if len(reading.problems) > MAX_PROBLEMS:
-        problems.append(
-            f"{grid.place}: {len(reading.problems) - MAX_PROBLEMS} further problems of this kind."
-        )
-    return Understood(
-        reading.roles, reading.periods, tuple(reading.unknown), tuple(problems), columns, tuple(rows)
-    )
+        problems.append(f"{grid.place}: {len(reading.problems) - MAX_PROBLEMS} further problems of this kind.")
+    return Understood(reading.roles, reading.periods, tuple(reading.unknown), tuple(problems), columns, tuple(rows))
 
 
 def write_long(path: Path, grid: Grid, understood: Understood, source: str, url: str) -> int:

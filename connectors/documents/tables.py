@@ -85,9 +85,7 @@ def grid_from_rows(name: str, tab: str, rows: Iterable[Sequence[Any]]) -> Grid:
         if number > MAX_ROWS:
             raise DocumentError(f"{name} has more than {MAX_ROWS:,} rows and was not read.")
         if len(row) > MAX_COLUMNS:
-            raise DocumentError(
-                f"{name}, row {number} has more than {MAX_COLUMNS:,} columns and was not read."
-            )
+            raise DocumentError(f"{name}, row {number} has more than {MAX_COLUMNS:,} columns and was not read.")
         cells = tuple(cell_text(cell) for cell in row)
         if any(cells):
             table.append((number, cells))
@@ -100,9 +98,7 @@ def grid_from_rows(name: str, tab: str, rows: Iterable[Sequence[Any]]) -> Grid:
     width = max([len(header), *(len(cells) for _, cells in body)])
     padded = tuple(cells + ("",) * (width - len(cells)) for _, cells in body)
     titles = tuple(" ".join(cell for cell in cells if cell) for _, cells in table[:at])
-    return Grid(
-        name, tab, header_row, _labels(header, width), padded, tuple(number for number, _ in body), titles
-    )
+    return Grid(name, tab, header_row, _labels(header, width), padded, tuple(number for number, _ in body), titles)
 
 
 def cell_text(value: Any) -> str:
@@ -131,9 +127,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer = csv.writer(out, lineterminator="\r\n")
         writer.writerow(columns)
         for row in rows:
-            writer.writerow(
-                [format(cell, "f") if isinstance(cell, Decimal) else cell_text(cell) for cell in row]
-            )
+            writer.writerow([format(cell, "f") if isinstance(cell, Decimal) else cell_text(cell) for cell in row])
             count += 1
     return count
 
@@ -163,9 +157,7 @@ def _gunzip(data: bytes, name: str) -> bytes:
     except zlib.error as error:
         raise DocumentError(f"{name} is not a readable gzip file: {error}.") from error
     if len(plain) > MAX_UNPACKED:
-        raise DocumentError(
-            f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read."
-        )
+        raise DocumentError(f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read.")
     if not unpacker.eof:
         raise DocumentError(f"{name} is a gzip file that ends too early.")
     return plain
@@ -176,16 +168,13 @@ def _read_xlsx(data: bytes, name: str) -> list[Grid]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(item.file_size for item in archive.infolist())
         if size > MAX_UNPACKED:
-            raise DocumentError(
-                f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read."
-            )
+            raise DocumentError(f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns about styles and validations it leaves out
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             try:
                 return [
-                    grid_from_rows(name, sheet.title, sheet.iter_rows(values_only=True))
-                    for sheet in book.worksheets
+                    grid_from_rows(name, sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets
                 ]
             finally:
                 book.close()
@@ -246,11 +235,7 @@ def _find_header(table: list[tuple[int, tuple[str, ...]]]) -> int | None:
         filled = [cell for cell in cells if cell]
         score = sum(1 for cell in filled if is_header(cell))
         # a row of one cell is a title; a row with plain numbers is data
-        if (
-            len(filled) > 1
-            and score > best_score
-            and not any(is_number(c) and not is_header(c) for c in filled)
-        ):
+        if len(filled) > 1 and score > best_score and not any(is_number(c) and not is_header(c) for c in filled):
             best, best_score = index, score
     if best is not None:
         return best

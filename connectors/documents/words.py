@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -68,6 +69,7 @@ def is_number(text: str) -> bool:
     return number_of(text) is not None
 
 
+@lru_cache(maxsize=65536)
 def number_of(text: str) -> Decimal | None:
     """A number as people write it: grouping signs, currency signs, brackets for minus, a decimal comma."""
     body = text.strip().replace("\u00a0", "").replace("\u202f", "").replace("\u2212", "-").replace("'", "")
@@ -87,6 +89,7 @@ def number_of(text: str) -> Decimal | None:
     return -number if negative else number
 
 
+@lru_cache(maxsize=65536)
 def period_of(text: str) -> str | None:
     """A period in one spelling: 2026-Q3, 2026-09, FY16-17, FY2026 or 2026; None when the text is not one."""
     body = text.strip().lower().replace("’", "'")

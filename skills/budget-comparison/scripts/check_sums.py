@@ -26,13 +26,15 @@ def work(args: dict[str, Any]) -> dict[str, Any]:
             raise WrongInput(f"{name} is not among the outputs.")
         with found[0].open(encoding="utf-8", newline="") as table:
             rows = list(csv.DictReader(table))
-        computed = [again(str(path), attribute) for path in sources]
+        computed = [sums for path in sources for sums in again(str(path), attribute)]
+        matches = {}
         for side in ("left", "right"):
-            stated = {(row["type"], row[attribute]): Decimal(row[side]) for row in rows}
-            stated = {key: amount for key, amount in stated.items() if amount}
-            passed = any(stated == one for sums in computed for one in sums)
-            detail = f"{len(stated)} sums per {attribute} {'equal' if passed else 'equal no'} source table"
-            checks.append({"name": f"sums_{attribute}_{side}", "passed": passed, "detail": detail})
+            stated = {(row["type"], row[attribute]): Decimal(row[side]) for row in rows if Decimal(row[side])}
+            matches[side] = {at for at, sums in enumerate(computed) if sums == stated}
+        # the two sides must be two data sets, not one compared with itself
+        passed = any(left != right for left in matches["left"] for right in matches["right"])
+        detail = f"{len(rows)} sums per {attribute} " + ("equal" if passed else "do not equal") + " two source tables"
+        checks.append({"name": f"sums_{attribute}", "passed": passed, "detail": detail})
     return {"checks": checks}
 
 

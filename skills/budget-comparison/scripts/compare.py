@@ -127,6 +127,7 @@ class Page:
         self.findings: list[dict[str, Any]] = []
         self.reply: list[str] = [f"{self.left} against {self.right}:"]
         self.parts: list[str] = [f"# {self.left} against {self.right}"]
+        self.one_sided: list[str] = []
         self.where: dict[tuple[str, str, str], int] = {}
 
     def keep(self, name: str, attribute: str, table: Sums) -> None:
@@ -163,7 +164,8 @@ class Page:
         """Records a figure once."""
         if all(figure["id"] != key for figure in self.figures):
             self.figures.append(
-                {"id": key, "label": label, "value": f"{amount:f}", "unit": unit, "formula": formula, "inputs": inputs}
+                {"id": key, "label": label, "value": f"{amount:f}", "unit": unit, "formula": formula,
+                 "inputs": inputs}
             )  # fmt: skip
 
     def totals(self) -> None:
@@ -255,13 +257,15 @@ class Page:
                 for at in (0, 1) if alone[at]
             ]  # fmt: skip
             self.parts.append(f"## Names on one side only ({attribute}), not matched\n\n" + "\n".join(texts))
-            self.one_sided = [*getattr(self, "one_sided", []), f"{attribute}s"]
+            self.one_sided.append(f"{attribute}s")
 
     def oddities(self, readings: list[dict[str, Any]]) -> None:
         """Codes unlike the others and columns that were not understood."""
         texts = []
         if getattr(self, "one_sided", []):
-            texts.append(f"Some {' and '.join(self.one_sided)} stand on one side only; the report lists them unmatched.")
+            texts.append(
+                f"Some {' and '.join(self.one_sided)} stand on one side only; the report lists them unmatched."
+            )
         for side in self.sides:
             codes = {line.fund for line in side.lines if line.fund}
             usual = Counter(len(code) for code in codes).most_common(1)[0][0] if codes else 0

@@ -1,6 +1,7 @@
 """The headline of a quarter in a few lines, without causes.
 
-Arguments: period; variance (variance.csv); optional imbalances (CSV files), currency, notes. Answers with the summary.
+Arguments: period; variance (variance.csv); optional imbalances (CSV files), currency, notes.
+Answers with the summary.
 """
 
 from __future__ import annotations

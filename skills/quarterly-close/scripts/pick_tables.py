@@ -47,7 +47,9 @@ def work(args: dict[str, Any]) -> Answer:
             raise WrongInput(f"Several tables could be the {kind} for {period}: {', '.join(paths)}. Name one.")
     chosen = {kind: paths[0] for kind, paths in found.items() if paths}
     for path in chosen.values():
-        wrong = [problem for problem in readings[path].get("problems") or [] if matters(problem, readings[path], period)]
+        wrong = [
+            problem for problem in readings[path].get("problems") or [] if matters(problem, readings[path], period)
+        ]
         if wrong:
             raise WrongInput(" ".join(wrong[:3]))
     unknown = [column for path in chosen.values() for column in readings[path].get("unknown_columns") or []]
@@ -57,7 +59,8 @@ def work(args: dict[str, Any]) -> Answer:
     first = read_rows(chosen["forecast"], ("ref",), "forecast")[0]["ref"]
     answer = Answer()
     answer.more = {
-        **{"drivers": "", "conventions": ""},
+        "drivers": "",
+        "conventions": "",
         **chosen,
         "kinds": list(chosen),
         "notes": [f"Columns of the forecast that were not understood: {', '.join(unknown)}."] if unknown else [],

@@ -1,6 +1,7 @@
 """The variance report, the rows of the sheet and the summary, with placeholders where figures and entries belong.
 
-Arguments: period; variance, causes (CSV files of the analyst); optional notes (sentences for the reader). Writes report.md, sheet.csv and summary.md.
+Arguments: period; variance, causes (CSV files of the analyst); optional notes (sentences for the reader).
+Writes report.md, sheet.csv and summary.md.
 """
 
 from __future__ import annotations
