@@ -4,7 +4,7 @@ import { act, follow, getState, getThread, getView, webApi } from "./api.js";
 import { decode, encode } from "./composer.js";
 import { deleteDialog, editDialog, toast } from "./dialogs.js";
 import { byId } from "./dom.js";
-import { isMember } from "./mentions.js";
+import { isMember, setClock } from "./mentions.js";
 import { authorOf } from "./messages.js";
 import { showView } from "./modal.js";
 import { unescape } from "./mrkdwn.js";
@@ -90,6 +90,7 @@ function takeState(state) {
     for (const item of Array.isArray(items) ? items : Object.values(items || {})) map.set(item.id, item);
   };
   model.team = state.team;
+  setClock(state.clock?.now);
   fill(model.users, state.users);
   fill(model.channels, state.channels);
   model.bot = model.users.get("UCADRE") || [...model.users.values()].find((user) => user.is_bot) || null;
@@ -200,7 +201,7 @@ function open(channelId, thread, highlight) {
   keepDrafts();
   model.channel = channelId;
   model.directWith = otherSide(model.channels.get(channelId));
-  if (!model.directWith) model.tab = "messages";
+  if (!model.users.get(model.directWith)?.is_bot) model.tab = "messages";
   model.view = null;
   model.viewError = null;
   model.home = null;
@@ -219,6 +220,7 @@ function open(channelId, thread, highlight) {
 }
 
 function openChannel(id) {
+  model.tab = "messages";
   open(id, null);
   writeAddress();
 }

@@ -1,6 +1,6 @@
 // Block Kit blocks as DOM nodes. A block this page does not know shows the words it carries.
 
-import { h, icon, link } from "./dom.js";
+import { h, icon, link, safeImage } from "./dom.js";
 import { imageElement, renderElement } from "./elements.js";
 import { markdown } from "./markdown.js";
 import { emojiText, mrkdwn, plainText, textObject } from "./mrkdwn.js";
@@ -109,6 +109,9 @@ export function fileCard(data) {
   const note = [data.pretty_type || data.filetype?.toUpperCase(), fileSize(data.size)].filter(Boolean).join(" · ");
   const label = h("span", { class: "file-name" }, name);
   const url = data.url_private_download || data.url_private || data.permalink;
+  if (/^image\/(png|jpeg|gif|webp)$/.test(data.mimetype || "") && safeImage(data.url_private)) {
+    return h("figure", { class: "image-block" }, h("figcaption", {}, link(url, name)), h("img", { class: "image", src: safeImage(data.url_private), alt: name, loading: "lazy" }));
+  }
   return h("div", { class: "file" }, icon("file"), h("div", {}, url ? link(url, label) : label, h("div", { class: "muted" }, note)));
 }
 

@@ -27,10 +27,17 @@ export function channelMention(ctx, id, fallback) {
 
 export const broadcast = (range) => h("span", { class: "mention mention-me" }, `@${range}`);
 
+let ahead = 0;
+
+/** The workspace may live on a simulated clock: "today" and "5 minutes ago" follow that one. */
+export function setClock(seconds) {
+  ahead = Number.isFinite(seconds) ? seconds * 1000 - Date.now() : 0;
+}
+
 const SAME_DAY = (a, b) => a.toDateString() === b.toDateString();
 
 export function dayName(date, long = true) {
-  const now = new Date();
+  const now = new Date(Date.now() + ahead);
   if (SAME_DAY(date, now)) return "Today";
   if (SAME_DAY(date, new Date(now.getTime() - 86400000))) return "Yesterday";
   const options = long
@@ -46,7 +53,7 @@ export const fullTime = (date) =>
   date.toLocaleTimeString();
 
 export function ago(date) {
-  const seconds = Math.round((Date.now() - date.getTime()) / 1000);
+  const seconds = Math.round((Date.now() + ahead - date.getTime()) / 1000);
   const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
     if (Math.abs(seconds) >= size) return format.format(-Math.trunc(seconds / size), unit);

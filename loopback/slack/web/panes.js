@@ -4,7 +4,7 @@ import { renderBlocks } from "./blocks.js";
 import { createComposer } from "./composer.js";
 import { h, icon } from "./dom.js";
 import { authorOf, avatar, renderMessages } from "./messages.js";
-import { personName, topicOf } from "./mentions.js";
+import { isMember, personName, topicOf } from "./mentions.js";
 
 /** Name, topic and members of what is open. */
 function channelTitle(model, actions) {
@@ -48,7 +48,10 @@ export function createChannelPane(node, model, actions) {
   const name = model.directWith ? personName(model.users.get(model.directWith)) : `#${channel?.name || ""}`;
   const composer = createComposer({ label: `Message ${name}`, placeholder: `Message ${name}`, commands: model.commands,
     ctx: () => model.ctx, send: (text) => actions.send(text, null) });
-  foot.append(composer.node);
+  const outside = h("div", { class: "join-bar" }, h("span", {}, `You are looking at ${name} from outside.`),
+    h("button", { type: "button", class: "button primary", onclick: actions.join }, "Join Channel"));
+  const prompts = h("div", { class: "prompts", role: "group", "aria-label": "Suggestions" });
+  foot.append(prompts, composer.node, outside);
   node.replaceChildren(head, list, foot);
   let homeSign = "";
 
@@ -83,14 +86,20 @@ export function createChannelPane(node, model, actions) {
     head.replaceChildren(...channelTitle(model, actions).filter(Boolean));
     const home = model.directWith && model.tab === "home";
     foot.hidden = Boolean(home) || Boolean(model.viewError);
+    const inside = isMember(model.channels.get(model.channel), model.me);
+    composer.node.hidden = !inside;
+    outside.hidden = inside;
+    const suggested = inside && model.view?.prompts?.length ? model.view.prompts : [];
+    prompts.hidden = !suggested.length;
+    prompts.replaceChildren(...suggested.map((one) => h("button", { type: "button", class: "button small", title: one.message,
+      onclick: () => actions.send(one.message, null) }, one.title || one.message)));
     if (home) return drawHome() || [];
     if (model.viewError) {
       list.knownRows = null;
-      const outside = model.viewError.code === "not_in_channel";
+      const closed = model.viewError.code === "channel_not_found";
       list.replaceChildren(h("div", { class: "empty" },
-        h("p", {}, outside ? "You are not a member of this channel." : model.viewError.message),
-        outside ? h("button", { type: "button", class: "button primary", onclick: actions.join }, "Join Channel")
-          : h("button", { type: "button", class: "button", onclick: actions.refresh }, "Try Again")));
+        h("p", {}, closed ? "This channel is private, and you are not in it." : model.viewError.message),
+        closed ? null : h("button", { type: "button", class: "button", onclick: actions.refresh }, "Try Again")));
       return [];
     }
     return drawMessages();

@@ -64,7 +64,7 @@ export function renderSidebar(node, model, actions) {
   node.replaceChildren(
     h("header", { class: "workspace" },
       h("div", {}, h("h1", {}, model.team?.name || "Workspace"), h("p", {}, h("span", { class: `live ${{ true: "up", false: "down" }[model.live] || ""}` }),
-        model.live === false ? "Reconnecting…" : "Local workspace"))),
+        model.live === false ? "Reconnecting…" : "On this machine"))),
     h("div", { class: "nav-scroll" },
       group("Channels", channels.map((channel) => row({
         current: channel.id === model.channel, unread: model.unread.has(channel.id), onclick: () => actions.openChannel(channel.id),
