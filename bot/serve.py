@@ -75,7 +75,7 @@ class Process:
         if self._slack is not None:
             await self._slack.close()
         if self._loop is not None:
-            await self._loop.call(self.dispatcher.close())
+            await self._loop.call(self.dispatcher.drain())
         await self.dispatcher.close()
         if self._worker is not None and self._loop is not None:
             await self._loop.call(self._worker.close())

@@ -66,14 +66,18 @@ class Dispatcher:
         for target in (self._beat, self._sweep):
             threading.Thread(target=target, name=f"dispatch{target.__name__}", daemon=True).start()
 
-    async def close(self) -> None:
-        """Stop starting things, cancel what runs, give back the leases."""
+    async def drain(self) -> None:
+        """Start nothing more, and cancel what runs on this loop."""
         self._stop.set()
         self._tick.set()
         running = [task for task in self._tasks if task.get_loop() is asyncio.get_running_loop()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Drain this loop, stop the engine, give back the leases. Other loops are drained before."""
+        await self.drain()
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self.db.write_now, lambda tx: leases.leave(tx, self.owner), False)

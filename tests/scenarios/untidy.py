@@ -215,7 +215,9 @@ def analyst(talk: Talk) -> list[Any]:
     if not talk.sent("pen"):
         data = {"workbook": plans[0]["data"]["workbook"], "notes": []}
         return [call("send_message", {"to": "pen", "text": "Here.", "files": own, "data": data})]
-    outputs = [*own, *variance["sources"], *causes["sources"]] if talk.failed("finish") else own  # forgets the sources
+    outputs = (
+        [*own, *variance["sources"], *causes["sources"]] if talk.failed("finish") else own
+    )  # forgets the sources
     return [call("finish", {"status": "done", "summary": "explained", "outputs": list(dict.fromkeys(outputs))})]
 
 

@@ -1,0 +1,101 @@
+"""Two workers on one database: one dies in the middle of a close, the other goes on, and a sleeper changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from bot.store.leases import LEASE_S
+from tests.scenarios.standins import Slack, cadre, environment, loopback, until
+
+NOBODY = 65534
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    """A database URL: SQLite, or a PostgreSQL of this test's own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'cadre.db'}"
+        return
+    if os.environ.get("DATABASE_URL"):
+        yield os.environ["DATABASE_URL"]
+        return
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").is_dir() else []
+    if not found:
+        pytest.skip("no DATABASE_URL and no PostgreSQL binaries on this machine")
+    place = Path(tempfile.mkdtemp(prefix="cadre-pg-"))
+    as_user = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        os.chown(place, NOBODY, NOBODY)
+        as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+    def run(*command):
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=place, **as_user
+        )
+
+    run(found[-1] / "initdb", "-A", "trust", "--no-sync", "-U", "cadre", "-D", place / "data")
+    options = f"-k {place} -c listen_addresses='' -c fsync=off"
+    run(found[-1] / "pg_ctl", "-w", "-D", place / "data", "-l", place / "log", "-o", options, "start")
+    try:
+        yield f"postgresql://cadre@/postgres?host={place}"
+    finally:
+        run(found[-1] / "pg_ctl", "-w", "-m", "immediate", "-D", place / "data", "stop")
+        shutil.rmtree(place, ignore_errors=True)
+
+
+class Rows:
+    """A look into the database from outside."""
+
+    def __init__(self, url):
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.engine = create_engine(parsed)
+
+    def __call__(self, sql, **values):
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(sql), values))
+
+
+def outcome(slack, ts):
+    return [m["text"] for m in slack.thread(ts)][-1]
+
+
+def test_another_worker_takes_over_within_five_seconds(database, tmp_path):
+    with loopback(tmp_path, "--small", "--seed", "1") as ready:
+        env = environment(ready, tmp_path / "home", CADRE_DATABASE_URL=database)
+        slack, rows = Slack(ready), Rows(database)
+        with cadre(env, "run", "--no-worker"), cadre(env, "worker") as first:
+            slack.connected()
+            ts = slack.act(do="post", channel="finance", text="@cadre close Q3 2026")["ts"]
+            held = until(lambda: rows("select id, epoch, lease_owner from agent where kind='agent' and turns > 2"))
+            with cadre(env, "worker") as second:
+                until(lambda: rows("select 1 from worker where pid = :pid", pid=second.pid))
+                first.send_signal(signal.SIGSTOP)  # asleep, not dead: its lease must run out
+                owner = rows("select id from worker where pid = :pid", pid=first.pid)[0][0]
+                stopped = rows("select max(seen_at) from worker where id = :id", id=owner)[0][0]
+                taken = until(
+                    lambda: rows(
+                        "select min(seen_at) from worker w where exists (select 1 from agent a where a.lease_owner = w.id "
+                        "and a.kind = 'agent') and w.id <> :id",
+                        id=owner,
+                    )[0][0]
+                )
+                assert taken - stopped < LEASE_S + 5
+                slack.approve(ts)
+                until(lambda: rows("select 1 from run where status = 'done'"))
+                before = rows("select count(*), max(seq) from journal")
+                first.send_signal(signal.SIGCONT)
+                until(lambda: rows("select 1 from worker where id = :id and seen_at > :t", id=owner, t=stopped))
+                assert rows("select count(*), max(seq) from journal") == before
+                assert len(rows("select 1 from effect where kind = 'write' and status = 'done'")) == 2
+        assert held
