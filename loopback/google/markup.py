@@ -21,6 +21,7 @@ class _Writer:
     def __init__(self) -> None:
         self.document = Document(units=[Document().units[0]])
         self.lists: list[str] = []
+        self.right = False
 
     def text(self, tokens: list[Token], base: dict[str, Any]) -> None:
         styles = [base]
@@ -39,7 +40,7 @@ class _Writer:
                 self.document.units.append(Unit(" " if token.type == "softbreak" else "\v", dict(styles[-1])))
 
     def end_paragraph(self, named: str = "NORMAL_TEXT") -> None:
-        paragraph = Paragraph({"namedStyleType": named})
+        paragraph = Paragraph({"namedStyleType": named} | ({"alignment": "END"} if self.right else {}))
         if self.lists and named == "NORMAL_TEXT":
             level = len(self.lists) - 1
             paragraph.bullet = {"listId": self.lists[0], "textStyle": {}}
@@ -77,6 +78,7 @@ def from_markdown(text: str) -> Document:
             writer.lists.pop()
         elif token.type in _TABLE_UNITS:
             units.append(Unit(_TABLE_UNITS[token.type]))
+            writer.right = "right" in str(token.attrGet("style"))
         header = token.type == "thead_open" or (header and token.type != "thead_close")
     if writer.document.units[-1].char != "\n":  # a table or nothing: Docs always end with a paragraph
         writer.end_paragraph()
@@ -177,8 +179,13 @@ def _table_markdown(table: dict[str, Any]) -> str:
         if number == 0:  # the header row is bold in the Doc and plain in Markdown
             cells = [c[2:-2] if c.startswith("**") and c.endswith("**") and len(c) > 4 else c for c in cells]
         rows.append("| " + " | ".join(cells) + " |")
-    rows.insert(1, "|" + " --- |" * table["columns"])
+    last = table["tableRows"][-1]["tableCells"]
+    rows.insert(1, "|" + "".join(" ---: |" if _right(cell) else " --- |" for cell in last))
     return "\n".join(rows)
+
+
+def _right(cell: dict[str, Any]) -> bool:
+    return any(e.get("paragraph", {}).get("paragraphStyle", {}).get("alignment") == "END" for e in cell["content"])
 
 
 def _cell_parts(cell: dict[str, Any], as_html: bool) -> list[str]:
@@ -221,8 +228,11 @@ def _element_html(element: dict[str, Any], item: bool) -> str:
         body = ""
         for number, row in enumerate(rows):
             tag = "th" if number == 0 else "td"
-            cells = ["<br>".join(_cell_parts(c, as_html=True)) for c in row["tableCells"]]
-            body += "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in cells) + "</tr>"
+            cells = ""
+            for cell in row["tableCells"]:
+                inner = "<br>".join(_cell_parts(cell, as_html=True))
+                cells += f"<{tag} class='n'>{inner}</{tag}>" if _right(cell) else f"<{tag}>{inner}</{tag}>"
+            body += f"<tr>{cells}</tr>"
         return f'<div class="scroll"><table>{body}</table></div>'
     text = _inline(element["paragraph"], as_html=True)
     level = _level(element["paragraph"])

@@ -8,10 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from loopback.google import a1, docrequests, markup
+from loopback.google.docmodel import Document
 from loopback.google.drive import export_csv
 from loopback.google.errors import GoogleError
 from loopback.google.files import Drive, File, email, rfc3339, stable_id
-from loopback.google.sheetmodel import Values, entered
+from loopback.google.sheetmodel import Values, Workbook, entered
 
 
 class People:
@@ -78,11 +79,17 @@ class People:
             file.write(str(act["text"]).encode())
 
     async def state(self) -> dict[str, Any]:
-        """Every file with its sharing and, for Docs and Sheets, its content."""
-        return {"ok": True, "files": [self._file(f) for f in self.drive.files.values()]}
+        """Every file with its sharing; Docs with their text and Sheets with their tabs, by file id."""
+        files = list(self.drive.files.values())
+        return {
+            "ok": True,
+            "files": [self._file(f) for f in files],
+            "docs": {f.id: _doc(f.name, f.doc) for f in files if f.doc is not None},
+            "sheets": {f.id: _sheet(f.name, f.sheet) for f in files if f.sheet is not None},
+        }
 
     def _file(self, file: File) -> dict[str, Any]:
-        out: dict[str, Any] = {
+        return {
             "id": file.id,
             "name": file.name,
             "mimeType": file.mime,
@@ -95,11 +102,14 @@ class People:
             "appProperties": file.app_properties,
             "permissions": list(self.drive.all_permissions(file)),
         }
-        if file.doc is not None:
-            out["markdown"] = markup.to_markdown(file.doc)
-            out["namedRanges"] = sorted({n.name for n in file.doc.named})
-        if file.sheet is not None:
-            values = Values(file.sheet)
-            out["metadata"] = file.sheet.metadata
-            out["tabs"] = [{"sheetId": t.id, "title": t.title, "csv": export_csv(t, values)} for t in file.sheet.tabs]
-        return out
+
+
+def _doc(name: str, document: Document) -> dict[str, Any]:
+    ranges = sorted({n.name for n in document.named})
+    return {"title": name, "markdown": markup.to_markdown(document), "namedRanges": ranges}
+
+
+def _sheet(name: str, book: Workbook) -> dict[str, Any]:
+    values = Values(book)
+    tabs = [{"sheetId": t.id, "title": t.title, "csv": export_csv(t, values)} for t in book.tabs]
+    return {"title": name, "tabs": tabs, "metadata": book.metadata}

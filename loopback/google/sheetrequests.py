@@ -184,6 +184,7 @@ def _delete_sheet(book: Workbook, request: dict[str, Any], file: File) -> Reply:
     if len(book.tabs) == 1:
         raise invalid("You can't remove all the sheets in a document.")
     book.tabs.remove(tab)
+    book.metadata = [m for m in book.metadata if m["location"].get("sheetId") != tab.id]
     return {}
 
 

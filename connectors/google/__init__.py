@@ -1,0 +1,27 @@
+"""Google Drive, Docs and Sheets: exact reads, and writes that happen exactly once."""
+
+from connectors.google.types import (
+    Applied,
+    Change,
+    DocCreate,
+    DriveFile,
+    Passage,
+    Preview,
+    SheetGrid,
+    SheetTab,
+    SheetTabWrite,
+)
+from connectors.google.workspace import GoogleWorkspace
+
+__all__ = [
+    "Applied",
+    "Change",
+    "DocCreate",
+    "DriveFile",
+    "GoogleWorkspace",
+    "Passage",
+    "Preview",
+    "SheetGrid",
+    "SheetTab",
+    "SheetTabWrite",
+]

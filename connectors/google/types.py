@@ -1,0 +1,160 @@
+"""What the Google connector takes and gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+GOOGLE = "https://docs.google.com"
+
+CellInput = str | int | Decimal | bool | None | Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DriveFile:
+    """A file's metadata; `version` grows with every change of the file."""
+
+    id: str
+    name: str
+    mime_type: str
+    modified: str
+    url: str
+    parents: tuple[str, ...] = ()
+    version: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A paragraph or a table row of a Doc with the address that leads to it."""
+
+    text: str
+    start: int
+    end: int
+    style: str
+    url: str
+
+
+@dataclass(frozen=True)
+class SheetTab:
+    """One tab of a spreadsheet."""
+
+    id: int
+    title: str
+    rows: int
+    columns: int
+    url: str
+
+
+@dataclass(frozen=True)
+class SheetGrid:
+    """A tab's values as exact texts, as far as it is filled; formulas by cell in A1 notation."""
+
+    file_id: str
+    title: str
+    gid: int
+    url: str
+    rows: tuple[tuple[str, ...], ...]
+    formulas: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+
+    def cell_url(self, cell: str) -> str:
+        """The address that opens the sheet at a cell or range."""
+        return cell_url(self.base, self.file_id, self.gid, cell)
+
+    def ref(self, cell: str) -> str:
+        """The stable reference of a cell."""
+        return f"sheet:{self.file_id}/{self.title}!{cell}"
+
+    def value(self, cell: str) -> str:
+        """The text of a cell such as C12; empty outside of the filled area."""
+        row, column = a1_to_index(cell)
+        inside = row < len(self.rows) and column < len(self.rows[row])
+        return self.rows[row][column] if inside else ""
+
+
+@dataclass(frozen=True)
+class DocCreate:
+    """A new Doc made from Markdown."""
+
+    title: str
+    markdown: str
+
+
+@dataclass(frozen=True)
+class SheetTabWrite:
+    """A tab of an existing spreadsheet: new, or with all its content replaced.
+
+    Texts are never read as formulas. A text that is a plain number becomes a number shown with the same decimals;
+    {"text", "url"} becomes a linked text.
+    """
+
+    file_id: str
+    tab: str
+    rows: tuple[tuple[CellInput, ...], ...]
+
+
+Change = DocCreate | SheetTabWrite
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a change would do, bound to the state of its target: `revision` is what apply() expects to find."""
+
+    target: str
+    title: str
+    url: str | None
+    revision: str | None
+    pre_image: dict[str, Any]
+    post_image: dict[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A change that has happened; `already` when it had happened before this call."""
+
+    file_id: str
+    url: str
+    revision: str
+    already: bool
+
+
+def column_name(index: int) -> str:
+    """0 is A, 26 is AA."""
+    name, index = "", index + 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        name = chr(65 + rest) + name
+    return name
+
+
+def a1_to_index(cell: str) -> tuple[int, int]:
+    """Row and column, counted from 0, of a cell such as C12."""
+    found = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([1-9]\d{0,6})", cell)
+    if found is None:
+        raise ValueError(f"{cell!r} is not a cell")
+    column = 0
+    for char in found[1].upper():
+        column = column * 26 + ord(char) - 64
+    return int(found[2]) - 1, column - 1
+
+
+def sheet_url(base: str, file_id: str, gid: int) -> str:
+    """The address of a tab; Google's own keeps it after the # sign, the stand-in reads it as a query."""
+    if base:
+        return f"{base}/spreadsheets/d/{file_id}/edit?gid={gid}"
+    return f"{GOOGLE}/spreadsheets/d/{file_id}/edit#gid={gid}"
+
+
+def cell_url(base: str, file_id: str, gid: int, cell: str) -> str:
+    """The address of a cell or range of a tab."""
+    return f"{sheet_url(base, file_id, gid)}&range={cell}"
+
+
+def doc_url(base: str, file_id: str) -> str:
+    """The address of a Doc."""
+    return f"{base or GOOGLE}/document/d/{file_id}/edit"

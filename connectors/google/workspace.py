@@ -1,0 +1,192 @@
+"""Google Workspace for one account: files, Docs and Sheets off the event loop, writes as changes with a preview."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from google.auth.credentials import Credentials
+
+from connectors.errors import BadInput
+from connectors.google.docs import MIME as DOC
+from connectors.google.docs import Docs
+from connectors.google.services import Services
+from connectors.google.sheets import Sheets
+from connectors.google.transport import Transport, load_credentials
+from connectors.google.types import (
+    GOOGLE,
+    Applied,
+    Change,
+    DocCreate,
+    DriveFile,
+    Passage,
+    Preview,
+    SheetGrid,
+    SheetTab,
+    doc_url,
+)
+
+SHEET = "application/vnd.google-apps.spreadsheet"
+LOCAL_TOKEN = "ya29.local-cadre"  # names an account of the stand-in; it is no secret
+MOST_FILES = 2000
+TIMEOUT_S = 60.0
+_FILE = "id,name,mimeType,modifiedTime,parents,version,webViewLink,owners(displayName)"
+
+
+class GoogleWorkspace:
+    """What one account can read, and write once."""
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        base_url: str | None = None,
+        access_token: str | None = None,
+        timeout: float = TIMEOUT_S,
+    ) -> None:
+        self._base = (base_url or "").rstrip("/")
+        if self._base and credentials is None and access_token is None:
+            access_token = LOCAL_TOKEN
+        self._transport = Transport(
+            credentials=credentials, access_token=access_token, timeout=timeout, local=bool(self._base)
+        )
+        self._services = Services(self._transport, self._base)
+        self._docs = Docs(self._services, self._base)
+        self._sheets = Sheets(self._services, self._base)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        base_url: str | None = None,
+        credentials_file: str | None = None,
+        access_token: str | None = None,
+        timeout: float = TIMEOUT_S,
+    ) -> GoogleWorkspace:
+        """A workspace by endpoint, by a service account's or a person's credentials file, or by a ready token."""
+        credentials = load_credentials(credentials_file) if credentials_file else None
+        return cls(credentials, base_url=base_url, access_token=access_token, timeout=timeout)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._transport.close()
+
+    async def list_files(self, folder: str | None = None) -> tuple[DriveFile, ...]:
+        """The files of a folder, or all that the account sees."""
+        where = f"'{_quoted(folder)}' in parents and " if folder else ""
+        return await self._listed(f"{where}trashed = false", "name")
+
+    async def search(self, query: str) -> tuple[DriveFile, ...]:
+        """The files whose name or text has all the words."""
+        if not query.strip():
+            raise BadInput("A search needs at least one word.")
+        return await self._listed(f"fullText contains '{_quoted(query)}' and trashed = false", None)
+
+    async def _listed(self, query: str, order: str | None) -> tuple[DriveFile, ...]:
+        found: list[DriveFile] = []
+        asked: dict[str, Any] = {"q": query, "pageSize": 1000, "fields": f"nextPageToken,files({_FILE})"}
+        asked |= {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
+        if order:
+            asked["orderBy"] = order
+        while len(found) < MOST_FILES:
+            page = await self._services.read("drive", lambda s: s.files().list(**asked), "the Drive")
+            found += [self._file(f) for f in page.get("files", [])]
+            if not page.get("nextPageToken"):
+                break
+            asked["pageToken"] = page["nextPageToken"]
+        return tuple(found)
+
+    async def file(self, file_id: str) -> DriveFile:
+        """One file's metadata."""
+        got = await self._services.read(
+            "drive",
+            lambda s: s.files().get(fileId=_named(file_id), fields=_FILE, supportsAllDrives=True),
+            file_id,
+        )
+        return self._file(got)
+
+    def _file(self, given: dict[str, Any]) -> DriveFile:
+        file_id, mime = given["id"], given["mimeType"]
+        if mime == SHEET:
+            url = f"{self._base or GOOGLE}/spreadsheets/d/{file_id}/edit"
+        elif mime == DOC:
+            url = doc_url(self._base, file_id)
+        else:
+            url = given.get("webViewLink", "")
+        owners = given.get("owners") or [{}]
+        return DriveFile(
+            file_id,
+            given["name"],
+            mime,
+            given.get("modifiedTime", ""),
+            url,
+            tuple(given.get("parents", ())),
+            given.get("version", ""),
+            owners[0].get("displayName", ""),
+        )
+
+    def row_url(self, file: DriveFile, row: int) -> str:
+        """The address of a row of an uploaded file; Google's own viewer has none, so it is the file's there."""
+        return f"{file.url}?row={row}" if self._base else file.url
+
+    async def download(self, file_id: str) -> bytes:
+        """The bytes of an uploaded file."""
+        data = await self._services.read(
+            "drive",
+            lambda s: s.files().get_media(fileId=_named(file_id), supportsAllDrives=True),
+            file_id,
+        )
+        return bytes(data)
+
+    async def read_doc(self, file_id: str) -> str:
+        """A Doc as Markdown."""
+        data = await self._services.read(
+            "drive", lambda s: s.files().export(fileId=_named(file_id), mimeType="text/markdown"), file_id
+        )
+        return bytes(data).decode("utf-8")
+
+    async def passages(self, file_id: str) -> tuple[Passage, ...]:
+        """A Doc's paragraphs and table rows, each with the address of its place."""
+        return await self._docs.passages(_named(file_id))
+
+    async def sheet_tabs(self, file_id: str) -> tuple[SheetTab, ...]:
+        """A spreadsheet's tabs."""
+        return await self._sheets.tabs(_named(file_id))
+
+    async def read_sheet(self, file_id: str, tab: str | None = None) -> tuple[SheetGrid, ...]:
+        """A spreadsheet's tabs, or the named one, with exact values and formulas."""
+        return await self._sheets.read(_named(file_id), tab)
+
+    async def preview(self, change: Change) -> Preview:
+        """What a change would do; nothing is written."""
+        sha256 = hashlib.sha256(json.dumps(asdict(change), sort_keys=True, default=str).encode()).hexdigest()
+        if isinstance(change, DocCreate):
+            return self._docs.preview(change, sha256)
+        return await self._sheets.preview(change, sha256)
+
+    async def apply(self, change: Change, op_key: str, expected_revision: str | None = None) -> Applied:
+        """Does a change once, however often this is called with the same key.
+
+        Raises ConflictError when the target is not as previewed, AmbiguousOutcome when only find() can tell.
+        """
+        if isinstance(change, DocCreate):
+            return await self._docs.apply(change, op_key)
+        return await self._sheets.apply(change, op_key, expected_revision)
+
+    async def find(self, op_key: str, change: Change) -> Applied | None:
+        """The change with that key if it has happened."""
+        if isinstance(change, DocCreate):
+            return await self._docs.find(op_key)
+        return await self._sheets.find(op_key, change)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _named(file_id: str) -> str:
+    if not file_id.strip():
+        raise BadInput("A file id is needed.")
+    return file_id
