@@ -64,7 +64,8 @@ class ProductEffect:
             rest -= amount
             found.append(("volume", amount, party, list(entries)))
         regulars = [entry for entry in self.now if not any(entry in group for group in self.newcomers.values())]
-        found.append(("volume", rest, "", regulars))
+        if regulars:  # without a single invoice nothing can be cited
+            found.append(("volume", rest, "", regulars))
         return found
 
     def proof(self, kind: str, entries: list[Entry]) -> tuple[str, list[dict[str, Any]]]:
@@ -110,6 +111,8 @@ def decompose(
 ) -> list[ProductEffect]:
     """The effects of every product that the drivers plan in a line."""
     effects = []
+    if not entries:
+        return []  # nobody sent this line's entries: nothing is known of its sales
     for driver in drivers:
         mine = [entry for entry in entries if entry.product == driver["product"]]
         now = [entry for entry in mine if entry.period == period]
