@@ -35,8 +35,8 @@ async def main() -> int:
             await here.follow(run_id, options)
             run = await here.result(run_id)
             web = here.ready["slack"]["web_url"].rstrip("/")
-            place = f"channel={run['run']['channel']}&thread={run['run']['thread_ts']}&as=maya"
-            pages = {"thread": f"{web}/?{place}", "channel": f"{web}/?channel={run['run']['channel']}&as=maya"}
+            place = f"channel={run['run']['channel']}&thread={run['run']['thread_ts']}&as=maya&live=0"
+            pages = {"thread": f"{web}/?{place}", "channel": f"{web}/?channel={run['run']['channel']}&as=maya&live=0"}
             for artifact in run["artifacts"]:
                 if artifact["url"]:
                     pages["sheet" if "spreadsheets" in artifact["url"] else "doc"] = artifact["url"]

@@ -35,7 +35,7 @@ TRIAL_S = 120.0
 MASKS = (
     (re.compile(r"https?://127\.0\.0\.1:\d+"), "URL"),
     (re.compile(r"(run|ap|auto)-[0-9a-f]{10,12}"), r"\1-ID"),
-    (re.compile(r"p?\d{10}\.?\d{6}"), "TS"),
+    (re.compile(r"p?\d{10}(\.?\d{6})?"), "TS"),
     (re.compile(r"\b\d+ ?(h|min|m|s|ms)\b|\b\d+:\d\d(:\d\d)?\b|\d{4}-\d\d-\d\dT[\d:.+-]+"), "TIME"),
     (re.compile(r"\b[emd]\d+\b"), "ROW"),
 )
@@ -213,9 +213,19 @@ class _Trial:
     def differences(self, other: _Trial) -> list[str]:
         """What the other trial's people would see differently."""
         wrong = [f"ended {other.status} ({other.error})"] if other.status != self.status else []
-        wrong += [f"{name} differs" for name in self.outcome if self.outcome[name] != other.outcome.get(name)]
+        for name, mine in self.outcome.items():
+            theirs = other.outcome.get(name)
+            if mine != theirs:
+                wrong.append(f"{name} differs: {_first_difference(mine, theirs)}")
         wrong += [f"posted twice: {op}" for op in other.doubled]
         return wrong
+
+
+def _first_difference(mine: Any, theirs: Any) -> str:
+    """The first place where two outcomes part, in a few words."""
+    a, b = (json.dumps(value, ensure_ascii=False, default=str) for value in (mine, theirs))
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return f"{a[max(at - 60, 0) : at + 60]!r} became {b[max(at - 60, 0) : at + 60]!r}"
 
 
 def _words(message: Json) -> str:

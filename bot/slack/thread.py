@@ -94,7 +94,7 @@ class ThreadWriter:
                     due.append(later)
                 else:
                     await self._update(claim, row, post)
-        if not known.run["permalink"] and known.run["thread"] and known.posts and not known.lost:
+        if not known.run["permalink"] and known.run["thread"] and not known.lost:
             await self._permalink(known.run)
         again = await self._status(claim, known)
         return min([*due, *([again] if again else [])], default=None)
@@ -238,7 +238,7 @@ class ThreadWriter:
 
     async def _status(self, claim: Claim, known: Known) -> float | None:
         """Say in the session's own place whether Cadre works, waits or is done; nothing depends on it."""
-        if not known.run["thread"] or not known.posts or known.lost:
+        if not known.run["thread"] or known.lost:
             return None
         wanted = _session_status(known.view)
         row = known.posts.get(_op(claim.run_id, STATUS))
