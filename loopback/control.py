@@ -84,11 +84,22 @@ class CallLog:
         self._now = clock.now if clock is not None else time.time
         self._rows: list[dict[str, Any]] = []
         self._last = 0
+        self._grew = asyncio.Event()
 
     def append(self, row: Mapping[str, Any]) -> int:
         self._last += 1
         self._rows.append({"n": self._last, "at": self._now(), **row})
+        self._grew.set()
+        self._grew = asyncio.Event()
         return self._last
+
+    async def grown(self, n: int, timeout: float) -> None:
+        """Returns once there is a row after number `n`, or when `timeout` seconds have passed."""
+        try:
+            while self._last <= n:
+                await asyncio.wait_for(self._grew.wait(), timeout)
+        except TimeoutError:
+            return
 
     def since(self, n: int, server: str = "") -> list[dict[str, Any]]:
         """Rows after number `n`, of one server when it is named."""
@@ -267,10 +278,11 @@ def add_control(
         return web.json_response(await thread(dict(request.query)))
 
     async def get_log(request: web.Request) -> web.Response:
-        rows = log.since(int(request.query.get("since", "0")), request.query.get("server", ""))
-        return web.json_response(
-            {"log": rows, "next": rows[-1]["n"] if rows else int(request.query.get("since", "0"))}
-        )
+        since = int(request.query.get("since", "0"))
+        if "wait_s" in request.query:
+            await log.grown(since, min(float(request.query["wait_s"]), 25.0))
+        rows = log.since(since, request.query.get("server", ""))
+        return web.json_response({"log": rows, "next": rows[-1]["n"] if rows else since})
 
     async def post_fault(request: web.Request) -> web.Response:
         spec = await json_object(request)

@@ -58,7 +58,8 @@ class Delivery:
         self._clock = clock
         self._ack_s = ack_s
         self._tickets: set[str] = set()
-        self._sockets: list[web.WebSocketResponse] = []
+        self._sockets: list[web.WebSocketResponse] = []  # those that still get envelopes
+        self._open: set[web.WebSocketResponse] = set()
         self._turn = itertools.count()
         self._connected = asyncio.Event()
         self._overtaken = asyncio.Event()
@@ -99,6 +100,7 @@ class Delivery:
             }
         )
         self._sockets.append(socket)
+        self._open.add(socket)
         self._connected.set()
         try:
             async for frame in socket:
@@ -117,6 +119,7 @@ class Delivery:
             awaited.answer.set_result(said.get("payload") or {})
 
     def _left(self, socket: web.WebSocketResponse) -> None:
+        self._open.discard(socket)
         if socket in self._sockets:
             self._sockets.remove(socket)
         if not self._sockets:
@@ -126,17 +129,16 @@ class Delivery:
                 awaited.answer.set_exception(NotAnswered("connection_failed"))
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Asks every socket to come back anew, then closes it."""
+        """Asks every socket to come back anew; the app closes the old one when it has a new one."""
         for socket in list(self._sockets):
-            self._left(socket)
-            if not socket.closed:
-                await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "loopback"}})
-                await socket.close()
+            self._sockets.remove(socket)
+            await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {"host": "loopback"}})
+        self._connected.clear()
 
     async def close(self) -> None:
         """Lets go of sockets and of everything on its way."""
         self.forget()
-        for socket in list(self._sockets):
+        for socket in list(self._open):
             await socket.close()
 
     def forget(self) -> None:
@@ -163,11 +165,14 @@ class Delivery:
         reason = ""
         for attempt, pause in enumerate((0.0, *RETRY_AFTER_S)):
             if attempt:
-                await self._clock.until(self._clock.now() + pause)
+                due = self._clock.now() + pause
+                self._log.append(
+                    {"server": "slack", "kind": "event", "name": "retry_due", "due": due, "reason": reason}
+                )
+                await self._clock.until(due)
             lost = attempt == 0 and await self._troubled(fault)
             if lost:
                 reason = "timeout"
-                self._log.append({"server": "slack", "kind": "event", "name": "lost", "body": envelope.payload})
                 continue
             deaf = attempt == 0 and fault is not None and fault.kind == "accept_then_drop"
             try:
