@@ -197,7 +197,10 @@ def _cell(cell: CellInput) -> dict[str, Any]:
 
 
 def _requests(change: SheetTabWrite, op_key: str, gid: int, *, new: bool) -> list[dict[str, Any]]:
-    rows = [{"values": [_cell(c) for c in row]} for row in change.rows]
+    rows: list[dict[str, Any]] = [{"values": [_cell(c) for c in row]} for row in change.rows]
+    for column, head in enumerate(rows[0]["values"] if rows else []):
+        if _is_numeric([row["values"][column : column + 1] for row in rows[1:]]):
+            head.setdefault("userEnteredFormat", {})["horizontalAlignment"] = "RIGHT"
     width = max((len(row) for row in change.rows), default=1)
     grid = {"rowCount": max(len(rows) + 20, 50), "columnCount": max(width, 8), "frozenRowCount": 1}
     properties = {"sheetId": gid, "title": change.tab, "gridProperties": grid}
@@ -224,6 +227,12 @@ def _requests(change: SheetTabWrite, op_key: str, gid: int, *, new: bool) -> lis
         {"repeatCell": {"range": {"sheetId": gid, "startRowIndex": 0, "endRowIndex": 1}, **bold}},
         {"autoResizeDimensions": {"dimensions": columns}},
     ]
+
+
+def _is_numeric(column: list[list[dict[str, Any]]]) -> bool:
+    """Whether a column holds numbers and nothing else."""
+    values = [cell["userEnteredValue"] for cells in column for cell in cells if "userEnteredValue" in cell]
+    return bool(values) and all("numberValue" in value for value in values)
 
 
 def _number_of(key: str) -> int:

@@ -141,8 +141,19 @@ def from_seed(data: dict[str, Any]) -> Workbook:
                 formula = isinstance(value, str) and value.startswith("=") and len(value) > 1
                 if value is not None and value != "":
                     tab.cells[r, c] = entered(value, parse=formula)
+        _mark_header(tab)
         tabs.append(tab)
     return Workbook(tabs) if tabs else Workbook()
+
+
+def _mark_header(tab: Tab) -> None:
+    """Bold for the first row of several texts, as people have their headers."""
+    for number in range(min(tab.used[0], 10)):
+        cells = {at: cell for at, cell in tab.cells.items() if at[0] == number}
+        if len(cells) > 1 and all(isinstance(cell.value, str) for cell in cells.values()):
+            bold = {"textFormat": {"bold": True}}
+            tab.cells |= {at: Cell(cell.value, format=bold) for at, cell in cells.items()}
+            return
 
 
 class Values:

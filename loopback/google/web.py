@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Shown:
     number: bool = False
     hit: bool = False
     bold: bool = False
+    over: bool = False
     link: str = ""
     ref: str = ""
     formula: str = ""
@@ -189,6 +190,9 @@ def _sheet_view(tab: Tab, values: Values, target: a1.Area | None, start: int) ->
     lines = []
     for r in range(window.first - 1, window.last):
         cells = tuple(_sheet_cell(tab, values, r, c, target) for c in range(columns))
+        last = max((i for i, cell in enumerate(cells) if cell.text), default=-1)
+        if last >= 0 and not cells[last].number:  # a long last text runs over the empty cells after it
+            cells = (*cells[:last], replace(cells[last], over=True), *cells[last + 1 :])
         lines.append(Line(r + 1, cells, any(cell.hit for cell in cells)))
     focus = tab.cells.get((target.row, target.column), Cell()) if target else Cell()
     bar = focus.formula or (values.shown(tab, target.row, target.column) if target else "")
@@ -217,7 +221,7 @@ def _sheet_cell(tab: Tab, values: Values, row: int, column: int, target: a1.Area
     url = cell.link or ""
     return Shown(
         values.shown(tab, row, column),
-        number=isinstance(value, Decimal | FormulaError),
+        number=isinstance(value, Decimal | FormulaError) or cell.format.get("horizontalAlignment") == "RIGHT",
         hit=hit,
         bold=bool(cell.format.get("textFormat", {}).get("bold")),
         link=url if url.startswith(("http://", "https://", "mailto:")) else "",
