@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,8 @@ class Worker:
             self.db, library, GoogleWriter(workspace), s.home, s.zone, name, model.offline, self.figure_page
         )
         self._closing = [model.close, mcp.close]
+        if workspace is not None:
+            self._closing.append(partial(asyncio.to_thread, workspace.close))
         self.dispatcher.serve("agent", runner.activate)
         self.dispatcher.serve("coordinator", coordinator.activate)
         self.dispatcher.on_poison(poisoned)

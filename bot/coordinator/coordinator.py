@@ -235,7 +235,7 @@ class Coordinator:
         _finished(tx, rows.lead)
         shown = render.lookup(tx.connection, rows.run["id"], self.figure_page)
         text, _ = shown.fill(rows.lead["finish"]["args"].get("reply", ""), render.slack_link)
-        end_run(tx, rows.run["id"], RunStatus.DONE, summary=text)
+        end_run(tx, rows.run["id"], RunStatus.DONE, summary=render.slack_links(text))
 
     async def _stop(self, claim: Claim, rows: Rows) -> float | bool | None:
         if any(a["status"] == "live" and a["lease_owner"] for a in rows.agents.values()):

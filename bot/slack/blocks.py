@@ -142,5 +142,5 @@ def _private(view: RunView, lost: str) -> Post:
         text = f"{lost} So the answer to *{messages.escape(messages.topic(view.run))}* comes here.\n\n"
         text += messages.harmless(view.summary_text.strip())
         return _post("private", text, [*sections(text), *_made(view), *_footer(view, _verified(view))])
-    text = messages.failure(view.run, written=bool(view.effects))
+    text = messages.failure(view.run, written=bool(view.effects), lost=lost)
     return _post("private", text, sections(text))

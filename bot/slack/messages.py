@@ -144,22 +144,23 @@ def outcome(approval: Approval, decided_at: float | None) -> str:
     }.get(approval.status, "Closed: the work ended before an answer. Nothing was written.")
 
 
-def failure(run: RunInfo, written: bool) -> str:
-    """What failed, why, and what to do next."""
+def failure(run: RunInfo, written: bool, lost: str = "") -> str:
+    """What failed, why, and what to do next. `lost` says in mrkdwn why the thread cannot be reached."""
     if run.status == "stopped":
         why = escape((run.error or {}).get("message", "")).removeprefix("Stopped as asked. ")
         asked = (run.error or {}).get("kind", "stopped") == "stopped"
         return f"Okay, I stopped. {why}".strip() if asked or not why.strip() else why
     error = run.error or {"kind": "", "message": "it ended without a result"}
-    why = escape(cut(str(error["message"]), 2_500)).rstrip()
+    why = lost or escape(cut(str(error["message"]), 2_500)).rstrip()
     why = why if why.endswith((".", "!", "?")) else f"{why}."
     follow = NEXT.get(error["kind"], NEXT_WRITTEN if written else NEXT_DEFAULT)
     return f"<@{run.requester}> I could not finish *{escape(topic(run))}*: {why} {follow}".rstrip()
 
 
-def unreachable(kind: str, channel: str) -> str:
+def unreachable(kind: str, place: str) -> str:
     """Why nothing can be posted where the request came from."""
-    return UNREACHABLE[kind].format(place=f"<#{channel}>") + "."
+    words = UNREACHABLE[kind].format(place=place)
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def not_member(command: str) -> str:

@@ -364,8 +364,9 @@ def _give_up(tx: Tx, claim: Claim, kind: str) -> None:
     """End the run if it still goes on, and note that its thread is lost: the requester is told privately."""
     tx.fence(claim.agent_id, claim.epoch)
     known = _known(tx.connection, claim.run_id)
-    words = messages.unreachable(kind, known.run["channel"])
-    control.fail(tx, claim.run_id, kind, words)
+    plain = f"#{known.run['channel_name']}" if known.run["channel_name"] else "that channel"
+    control.fail(tx, claim.run_id, kind, messages.unreachable(kind, plain))
+    words = messages.unreachable(kind, f"<#{known.run['channel']}>")
     row = _effect(tx, claim, known, _op(claim.run_id, LOST), known.run["channel"])
     told = {"status": "done", "result": {"words": words}, "applied_at": tx.now(), "args_sha256": ""}
     tx.execute(insert(t.effect).values(**{**row, **told}))

@@ -24,7 +24,7 @@ from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import DocumentError, Grid, grid_from_rows, read_grid, write_grid
 
 T = TypeVar("T")
-PREVIEW_ROWS = 60
+PREVIEW_ROWS = 25
 PREVIEW_TEXT = 6_000
 READ_PAUSES_S = (0.3, 1.0, 3.0)
 SHEET = "application/vnd.google-apps.spreadsheet"
@@ -208,7 +208,8 @@ def _keep_grids(
     """Keep each table as it stands, and as long rows with each amount's place where its columns are understood."""
     kept = []
     for grid in grids:
-        stem = safe_name(f"{file.name}_{grid.tab}" if grid.tab else file.name)
+        title = f"{file.name}_{grid.tab}" if grid.tab else file.name
+        stem = f"{safe_name(title)}_{file.id[-5:]}"  # two files may share a title
         raw, long = f"tables/{stem}.csv", f"tables/{stem}.long.csv"
         write_grid(ctx.workspace.path(raw), grid)
         understood = understand(grid)

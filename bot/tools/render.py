@@ -19,6 +19,8 @@ FREE = re.compile(
     r"|August|September|October|November|December)\b",
     re.MULTILINE,
 )
+MARKDOWN_LINK = re.compile(r"\[([^\]\n]+)\]\((https?://[^)\s]+)\)")
+QUOTED_MESSAGE = re.compile(r"\[[^\]\n]*\]\(https?://[^)\s]*/archives/[^)\s]*\)")  # people's own numbers, linked
 NUMBER = re.compile(r"\d[\d.,]*")
 
 Link = Callable[[str, str], str]
@@ -87,9 +89,14 @@ def format_value(value: str, unit: str) -> str:
     return f"{unit} {number:,f}"
 
 
+def slack_links(text: str) -> str:
+    """Markdown links as Slack writes them."""
+    return MARKDOWN_LINK.sub(lambda found: slack_link(found[1], found[2]), text)
+
+
 def uncited_numbers(text: str, request: str) -> list[str]:
-    """Numbers in a text for people that neither a placeholder nor the request accounts for."""
-    bare = FREE.sub(" ", PLACEHOLDER.sub(" ", text))
+    """Numbers in a text for people that neither a placeholder, a quoted message nor the request accounts for."""
+    bare = FREE.sub(" ", PLACEHOLDER.sub(" ", QUOTED_MESSAGE.sub(" ", text)))
     asked = set(NUMBER.findall(request))
     return [n for n in (m[0].rstrip(".,") for m in NUMBER.finditer(bare)) if n and n not in asked]
 
