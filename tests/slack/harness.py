@@ -177,13 +177,15 @@ async def local(tmp_path: Path, *, ack_s: float = 3.0, dispatch: bool = True) ->
         dispatcher.serve("coordinator", _intake(db, tmp_path))
         dispatcher.serve("thread", writer.activate)
     await surface.start()
-    async with aiohttp.ClientSession() as http:
-        yield Local(slack, log, faults, clock, db, scheduler, surface, writer, http, changed)
-    await surface.close()
-    if dispatcher is not None:
-        await dispatcher.close()
-    await slack.close()
-    db.close()
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Local(slack, log, faults, clock, db, scheduler, surface, writer, http, changed)
+    finally:
+        await surface.close()
+        if dispatcher is not None:
+            await dispatcher.close()
+        await slack.close()
+        db.close()
 
 
 def _intake(db: Database, home: Path) -> Any:
