@@ -11,6 +11,7 @@ from slack_sdk.models.blocks import Block
 from bot.slack import blocks, cards, messages
 from bot.slack.blocks import Post
 from bot.types import Approval, Artifact, Check, Cost, Message, RunInfo, RunView, Task
+from loopback.slack.blocks import message_problems
 
 RUN = RunInfo(
     id="run-1",
@@ -126,6 +127,7 @@ def check_limits(post: Post):
     told = [block for block in post.blocks if block["type"] == "table"]
     assert len(told) <= 1
     assert sum(len(b["text"]) for b in post.blocks if b["type"] == "markdown") <= 12_000
+    assert message_problems(list(post.blocks)) == []
     for block in post.blocks:
         check_block(block)
     actions = list(lengths(list(post.blocks), "action_id"))

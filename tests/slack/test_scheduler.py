@@ -1,0 +1,108 @@
+"""Slack's budgets hold, urgent calls go first, the latest state wins."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.slack.app import make_client
+from bot.slack.scheduler import PER_MINUTE, Bucket, Done, NotSent, Priority, Refused, Scheduler, Superseded
+from tests.slack.harness import local
+
+FINANCE = {"channel": "CFINANCE", "text": "x"}
+
+
+def scene(tmp_path, play):
+    async def show():
+        async with local(tmp_path, dispatch=False) as on:
+            await play(on)
+
+    asyncio.run(show())
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 8), min_size=20, max_size=200), st.sampled_from(sorted(set(PER_MINUTE.values()))))
+def test_no_minute_ever_sees_more_calls_than_its_limit(gaps, limit):
+    burst = max(4.0, limit / 5)
+    bucket = Bucket(burst, (limit - burst) / 60, 0.0)
+    now, made = 0.0, []
+    for gap in gaps:
+        now += gap * 20 / limit
+        now += bucket.wait(now, 0.0)
+        bucket.wait(now, 0.0)
+        bucket.take()
+        made.append(now)
+    for start in made:
+        assert sum(start <= at < start + 60 for at in made) <= limit + 1e-6
+
+
+def test_three_posts_go_at_once_and_the_fourth_waits_for_its_second(tmp_path):
+    async def play(on):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        calls = [on.scheduler.call("T0LOCAL", "chat.postMessage", FINANCE) for _ in range(4)]
+        assert all(isinstance(outcome, Done) for outcome in await asyncio.gather(*calls))
+        assert loop.time() - began >= 0.9
+
+    scene(tmp_path, play)
+
+
+def test_a_result_overtakes_progress_and_status_when_the_budget_is_short(tmp_path):
+    async def play(on):
+        call = on.scheduler.call
+        await asyncio.gather(*(call("T0LOCAL", "chat.postMessage", FINANCE) for _ in range(3)))
+        order = [("status", Priority.STATUS), ("progress", Priority.UPDATE), ("result", Priority.RESULT)]
+        waiting = [call("T0LOCAL", "chat.postMessage", {**FINANCE, "text": t}, priority=p) for t, p in order]
+        await asyncio.gather(*waiting)
+        assert [c["text"] for c in on.calls("chat.postMessage")][3:] == ["result", "progress", "status"]
+
+    scene(tmp_path, play)
+
+
+def test_of_waiting_updates_of_one_message_only_the_latest_is_made(tmp_path):
+    async def play(on):
+        call = on.scheduler.call
+        first = await call("T0LOCAL", "chat.postMessage", FINANCE)
+        assert isinstance(first, Done)
+        place = {"channel": "CFINANCE", "ts": first.data["ts"]}
+        updates = [
+            call("T0LOCAL", "chat.update", {**place, "text": f"state {n}"}, key=place["ts"]) for n in range(30)
+        ]
+        outcomes = await asyncio.gather(*updates)
+        assert [type(o) for o in outcomes] == [Superseded] * 29 + [Done]
+        assert [c["text"] for c in on.calls("chat.update")] == ["state 29"]
+
+    scene(tmp_path, play)
+
+
+def test_a_refusal_is_told_as_slack_names_it(tmp_path):
+    async def play(on):
+        payload = {"channel": "COPS", "text": "x"}
+        assert await on.scheduler.call("T0LOCAL", "chat.postMessage", payload) == Refused("not_in_channel")
+
+    scene(tmp_path, play)
+
+
+def test_nothing_is_sent_before_slack_allows_it(tmp_path):
+    async def play(on):
+        on.faults.add({"match": "chat.update", "kind": "429", "retry_after_s": 30})
+        place = {"channel": "CFINANCE", "ts": "1.1", "text": "x"}
+        outcome = await on.scheduler.call("T0LOCAL", "chat.update", place)
+        assert outcome == NotSent("ratelimited", 30.0)
+        later = asyncio.ensure_future(on.scheduler.call("T0LOCAL", "chat.update", place))
+        await on.scheduler.call("T0LOCAL", "chat.postMessage", FINANCE)  # other methods go on
+        assert not later.done() and on.calls("chat.update") == []
+        await on.scheduler.close()
+        assert await later == NotSent("closing", 1.0)
+
+    scene(tmp_path, play)
+
+
+def test_a_server_that_is_not_there_is_surely_not_reached(tmp_path):
+    async def play(on):
+        scheduler = Scheduler(make_client("xoxb-x", "http://127.0.0.1:1/api"))
+        outcome = await scheduler.call("T0LOCAL", "chat.postMessage", FINANCE)
+        assert isinstance(outcome, NotSent)
+        await scheduler.close()
+
+    scene(tmp_path, play)
