@@ -152,16 +152,18 @@ class WebApi:
         header = request.headers.get("Authorization", "")
         if header.lower().startswith("bearer "):
             token = header[7:].strip()
-        caller = self._caller(token)
+        caller = caller_of(token, self._desk.space)
         who = caller.user if caller else ""
         n = self._log.append({"server": "slack", "kind": "request", "name": name, "as": who, "body": args})
         try:
             body = {"ok": True, **self._answer(name, caller, token, args)}
         except Refused as refused:
             body = {"ok": False, "error": refused.error, **refused.more}
-        self._log.append({"server": "slack", "kind": "response", "name": name, "of": n, "status": 200, "body": body})
+        text = json.dumps(body)  # as it is now: messages in it go on changing
+        row = {"server": "slack", "kind": "response", "name": name, "of": n, "status": 200}
+        self._log.append({**row, "body": json.loads(text)})
         headers = {"x-slack-req-id": f"{n:032x}", "x-oauth-scopes": ",".join(sorted(self._desk.app.scopes))}
-        return web.json_response(body, headers=headers)
+        return web.json_response(text=text, headers=headers)
 
     def _answer(self, name: str, caller: Caller | None, token: str, args: dict[str, Any]) -> dict[str, Any]:
         found = METHODS.get(name)
@@ -181,13 +183,15 @@ class WebApi:
             raise bad_argument(*(f"missing required field: {one}" for one in missing))
         return found.handler(Call(caller, args, self._desk, self._interactions))
 
-    def _caller(self, token: str) -> Caller | None:
-        if token == BOT_TOKEN:
-            return Caller("bot", BOT_USER)
-        if token == APP_TOKEN:
-            return Caller("app", BOT_USER)
-        user = self._desk.space.user(token[len("xoxp-") :]) if token.startswith("xoxp-") else None
-        return Caller("user", user) if user and user != BOT_USER else None
+
+def caller_of(token: str, space: Workspace) -> Caller | None:
+    """Who a token stands for, if it is one of this workspace."""
+    if token == BOT_TOKEN:
+        return Caller("bot", BOT_USER)
+    if token == APP_TOKEN:
+        return Caller("app", BOT_USER)
+    user = space.user(token[len("xoxp-") :]) if token.startswith("xoxp-") else None
+    return Caller("user", user) if user and user != BOT_USER else None
 
 
 async def read_arguments(request: web.Request) -> dict[str, Any]:

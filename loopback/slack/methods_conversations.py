@@ -50,6 +50,9 @@ def users_conversations(call: Call) -> dict[str, Any]:
     shown = [one for one in call.space.channels.values() if KINDS[one.type] in kinds and user in one.members]
     page, more = paged(call, [one for one in shown if not one.is_private or call.caller.user in one.members])
     channels = [shapes.channel(call.space, one, call.caller.user) for one in page]
+    for one in channels:
+        one.pop("is_member", None)  # Slack leaves both out here
+        one.pop("num_members", None)
     return {"channels": channels, "response_metadata": more}
 
 

@@ -6,7 +6,7 @@ from loopback.slack import shapes
 from loopback.slack.api import Call, bad_argument, checked_view, method
 from loopback.slack.desk import Refused
 from loopback.slack.methods_chat import content_of
-from loopback.slack.state import Channel, File, Session
+from loopback.slack.state import Channel, File, Session, may_read
 
 SESSION_STATUSES = ("processing", "active", "suspended", "closed")
 TITLE_CHARS = 200
@@ -120,11 +120,14 @@ def views_publish(call: Call) -> dict[str, Any]:
     old = call.space.homes.get(user)
     if call.text("hash") and old and call.text("hash") != old["hash"]:
         raise Refused("hash_conflict")
+    changed = call.space.home_sources.get(user) != call.args["view"]
+    call.space.home_sources[user] = call.args["view"]
     home = call.interactions.new_view({"type": "home", **view})
     if old is not None:
         home |= {"id": old["id"], "root_view_id": old["id"]}
     call.space.homes[user] = home
-    call.space.feed.publish("home", user=user)
+    if changed:
+        call.space.feed.publish("home", user=user)
     return {"view": home}
 
 
@@ -166,9 +169,6 @@ def complete_upload(call: Call) -> dict[str, Any]:
 @method("files.info", required=("file",), scope="files:read")
 def files_info(call: Call) -> dict[str, Any]:
     file = call.space.files.get(call.text("file"))
-    if file is None or not file.uploaded:
+    if file is None or not file.uploaded or not may_read(call.space, file, call.caller.user):
         raise Refused("file_not_found")
-    places = [call.space.channels[place] for place, _ in file.shares]
-    if file.user != call.caller.user and not any(call.caller.user in one.members for one in places):
-        raise Refused("file_not_found")
-    return {"file": shapes.file(call.space, file), "comments": [], "response_metadata": {"next_cursor": ""}}
+    return {"file": shapes.file(call.space, file), "comments": []}

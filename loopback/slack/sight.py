@@ -10,9 +10,10 @@ from aiohttp import web
 
 from loopback.control import local_only
 from loopback.slack import shapes
+from loopback.slack.api import caller_of
 from loopback.slack.desk import Desk
 from loopback.slack.seed import BOT_USER
-from loopback.slack.state import Channel, Message
+from loopback.slack.state import Channel, Message, may_read
 
 PAGE = Path(__file__).parent / "web"
 SECURITY = {
@@ -175,10 +176,10 @@ class Sight:
     async def download(self, request: web.Request) -> web.StreamResponse:
         """A file's content for a token that may read it, or for the page itself, which has signed everyone in."""
         file = self._space.files.get(request.match_info["file"].rpartition("-")[2])
-        allowed = request.headers.get("Authorization", "").startswith(("Bearer xoxb-", "Bearer xoxp-"))
-        if not allowed and request.headers.get("Sec-Fetch-Site") not in ("same-origin", "none"):
+        caller = caller_of(request.headers.get("Authorization", "").removeprefix("Bearer "), self._space)
+        if caller is None and request.headers.get("Sec-Fetch-Site") not in ("same-origin", "none"):
             raise web.HTTPForbidden(text="a token is needed")
-        if file is None or not file.uploaded:
+        if file is None or not file.uploaded or (caller is not None and not may_read(self._space, file, caller.user)):
             raise web.HTTPNotFound
         kind = shapes.file(self._space, file)["mimetype"]
         attached = {"Content-Disposition": f'attachment; filename="{file.name}"', "X-Content-Type-Options": "nosniff"}

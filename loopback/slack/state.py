@@ -130,6 +130,7 @@ class Workspace:
         self.prompts: dict[tuple[str, str], list[dict[str, str]]] = {}
         self.streams: dict[tuple[str, str], Stream] = {}
         self.homes: dict[str, dict[str, Any]] = {}
+        self.home_sources: dict[str, dict[str, Any]] = {}  # as published, to tell a change from a repetition
         self.modals: dict[str, list[dict[str, Any]]] = {}
         self._last_us = 0
         for one in self._seed["channels"]:
@@ -232,3 +233,8 @@ class Workspace:
                 if view_id in (view["id"], view["external_id"]) and view_id:
                     return user, view
         return None
+
+
+def may_read(space: Workspace, file: File, user: str) -> bool:
+    """Whether someone uploaded the file or is where it was shared."""
+    return file.user == user or any(user in space.channels[place].members for place, _ in file.shares)

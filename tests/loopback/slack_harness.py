@@ -32,8 +32,8 @@ class Stage:
     def person(self, name):
         return AsyncWebClient(token=f"xoxp-{name}", base_url=self.api_url)
 
-    async def act(self, name, do, **more):
-        told = await self.http.post(f"{self.running.url}/_local/act", json={"as": name, "do": do, **more})
+    async def act(self, who, do, **more):
+        told = await self.http.post(f"{self.running.url}/_local/act", json={"as": who, "do": do, **more})
         return await told.json()
 
     async def look(self, what, **query):
