@@ -252,6 +252,45 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     return body
 
 
+class _Control:
+    """The handlers of one server's control API."""
+
+    def __init__(self, app: web.Application, log: CallLog, faults: Faults, act: Act, thread: Thread) -> None:
+        self._app = app
+        self._log = log
+        self._faults = faults
+        self._act = act
+        self._thread = thread
+
+    async def act(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._act(await json_object(request)))
+
+    async def thread(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._thread(dict(request.query)))
+
+    async def services(self, request: web.Request) -> web.Response:
+        return web.json_response(self._app[SERVICES])
+
+    async def log(self, request: web.Request) -> web.Response:
+        """Rows after `since`; with `wait_s` the reply waits that long (at most 25 s) for one."""
+        since = int(request.query.get("since", "0"))
+        if "wait_s" in request.query:
+            await self._log.grown(since, min(float(request.query["wait_s"]), 25.0))
+        rows = self._log.since(since, request.query.get("server", ""))
+        return web.json_response({"log": rows, "next": rows[-1]["n"] if rows else since})
+
+    async def fault(self, request: web.Request) -> web.Response:
+        spec = await json_object(request)
+        if "kind" not in spec:
+            raise web.HTTPBadRequest(text="a fault needs a kind")
+        self._faults.add(spec)
+        return web.json_response({"ok": True, "faults": self._faults.pending()})
+
+    async def no_faults(self, request: web.Request) -> web.Response:
+        self._faults.reset()
+        return web.json_response({"ok": True})
+
+
 def add_control(
     app: web.Application,
     *,
@@ -266,34 +305,10 @@ def add_control(
 ) -> None:
     """Mounts `/_local/{act,state,thread,log,fault,clock,reset,services}`."""
     app[SERVICES] = {}
-
-    async def post_act(request: web.Request) -> web.Response:
-        return web.json_response(await act(await json_object(request)))
+    control = _Control(app, log, faults, act, thread)
 
     async def get_state(request: web.Request) -> web.Response:
-        shown = await state()
-        return web.json_response({**shown, "clock": clock.shown(), "faults": faults.pending()})
-
-    async def get_thread(request: web.Request) -> web.Response:
-        return web.json_response(await thread(dict(request.query)))
-
-    async def get_log(request: web.Request) -> web.Response:
-        since = int(request.query.get("since", "0"))
-        if "wait_s" in request.query:
-            await log.grown(since, min(float(request.query["wait_s"]), 25.0))
-        rows = log.since(since, request.query.get("server", ""))
-        return web.json_response({"log": rows, "next": rows[-1]["n"] if rows else since})
-
-    async def post_fault(request: web.Request) -> web.Response:
-        spec = await json_object(request)
-        if "kind" not in spec:
-            raise web.HTTPBadRequest(text="a fault needs a kind")
-        faults.add(spec)
-        return web.json_response({"ok": True, "faults": faults.pending()})
-
-    async def delete_faults(request: web.Request) -> web.Response:
-        faults.reset()
-        return web.json_response({"ok": True})
+        return web.json_response({**await state(), "clock": clock.shown(), "faults": faults.pending()})
 
     async def post_reset(request: web.Request) -> web.Response:
         await reset()
@@ -301,30 +316,28 @@ def add_control(
         log.reset(server)
         return web.json_response({"ok": True, "server": server})
 
-    async def get_services(request: web.Request) -> web.Response:
-        return web.json_response(app[SERVICES])
-
-    def guarded(handler: Handler) -> Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            local_only(request)
-            return await handler(request)
-
-        return handle
-
     routes: list[tuple[str, str, Handler]] = [
-        ("POST", "act", post_act),
+        ("POST", "act", control.act),
         ("GET", "state", get_state),
-        ("GET", "thread", get_thread),
-        ("GET", "log", get_log),
-        ("POST", "fault", post_fault),
-        ("DELETE", "fault", delete_faults),
+        ("GET", "thread", control.thread),
+        ("GET", "log", control.log),
+        ("POST", "fault", control.fault),
+        ("DELETE", "fault", control.no_faults),
         ("POST", "reset", post_reset),
-        ("GET", "services", get_services),
+        ("GET", "services", control.services),
         ("POST", "clock", clock_handler(clock)),
         ("GET", "clock", clock_handler(clock)),
     ]
     for method, path, handler in routes:
-        app.router.add_route(method, f"/_local/{path}", guarded(handler))
+        app.router.add_route(method, f"/_local/{path}", _guarded(handler))
+
+
+def _guarded(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        local_only(request)
+        return await handler(request)
+
+    return handle
 
 
 def clock_handler(clock: Clock) -> Handler:
