@@ -11,7 +11,7 @@ from bot.slack import cards, messages
 from bot.slack.cards import Block, context, section, sections
 from bot.types import Artifact, RunStatus, RunView
 
-TEXT_MAX = 3_900  # chat.update refuses more than 4,000
+TEXT_MAX = 12_000
 BLOCKS_MAX = 50
 NOTICES_SHOWN = 5
 
@@ -65,7 +65,7 @@ def render(
 
 
 def _post(key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False) -> Post:
-    return Post(key, messages.cut(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top)
+    return Post(key, messages.brief(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top)
 
 
 def _header(view: RunView, kind: str) -> Post:
@@ -124,7 +124,8 @@ def _verified(view: RunView) -> list[str]:
     if failed:
         return [f"Not verified: {messages.escape(', '.join(failed))}"]
     if view.verified:
-        names = ", ".join(dict.fromkeys(check.name.replace("_", " ") for check in view.verified))
+        plain = (check.name.removeprefix("verifier: ").replace("_", " ") for check in view.verified)
+        names = ", ".join(dict.fromkeys(plain))
         return [f"Verified by code: {messages.escape(messages.cut(names, 600))}"]
     return []
 

@@ -233,7 +233,7 @@ def _changes(changes: list[Json]) -> list[Block]:
         if text and markdown_left > EXCERPT_MAX:
             excerpt = _excerpt(str(text))
             markdown_left -= len(excerpt)
-            blocks += [{"type": "markdown", "text": excerpt}, context(_fingerprint(str(text), excerpt))]
+            blocks += [{"type": "markdown", "text": excerpt}, context(_fingerprint(change, excerpt))]
     if len(changes) > CHANGES_MAX:
         blocks.append(context(f"and {len(changes) - CHANGES_MAX} more changes of the same approval"))
     return blocks
@@ -244,10 +244,8 @@ def _what(number: int, change: Json) -> str:
     title = messages.cut(str(change.get("title") or change.get("target") or "untitled"), 300)
     url = str(change.get("url") or "")
     named = link(url, title) if url.startswith(("http://", "https://")) else f"“{messages.escape(title)}”"
-    target = str(change.get("target") or "")
-    where = f" in {messages.escape(messages.cut(target, 200))}" if target and target != title else ""
     summary = messages.escape(messages.cut(str(change.get("summary") or ""), 1_000))
-    return f"*{number}. {messages.escape(verb)}* {named}{where}" + (f"\n{summary}" if summary else "")
+    return f"*{number}. {messages.escape(verb)}* {named}" + (f"\n{summary}" if summary else "")
 
 
 def _excerpt(text: str) -> str:
@@ -257,11 +255,14 @@ def _excerpt(text: str) -> str:
     return text[: at if at > EXCERPT_MAX // 2 else EXCERPT_MAX].rstrip()
 
 
-def _fingerprint(text: str, excerpt: str) -> str:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    if len(excerpt) < len(text):
-        return f"The first {len(excerpt):,} of {len(text):,} characters. Fingerprint of the whole text: {digest}."
-    return f"The whole text, {len(text):,} characters. Fingerprint: {digest}."
+def _fingerprint(change: Json, excerpt: str) -> str:
+    """How much of the whole the excerpt is; the preview itself may hold only the beginning of a long text."""
+    text = str(change["markdown"])
+    length = int(change.get("length") or len(text))
+    digest = str(change.get("sha256") or hashlib.sha256(text.encode()).hexdigest())[:12]
+    if len(excerpt) < length:
+        return f"The first {len(excerpt):,} of {length:,} characters. Fingerprint of the whole text: {digest}."
+    return f"The whole text, {length:,} characters. Fingerprint: {digest}."
 
 
 def _rows(change: Json, as_table: bool) -> list[Block]:

@@ -66,6 +66,13 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def brief(mrkdwn: str, limit: int) -> str:
+    """The same words in at most `limit` characters: links give way to their labels before anything is cut."""
+    if len(mrkdwn) <= limit:
+        return mrkdwn
+    return cut(re.sub(r"<https?://[^<>|]*\|([^<>]*)>", r"\1", mrkdwn), limit)
+
+
 def lasted(seconds: float) -> str:
     """A duration as people say it."""
     whole = max(0, round(seconds))
@@ -91,9 +98,8 @@ def ack(run: RunInfo) -> str:
     first = f"Understood: *{about}*." if run.understood else f"I am reading your request: *{about}*."
     if not run.way:
         return first
-    how = cut(f"{run.way[0].upper()}{run.way[1:]}".rstrip("."), 300)
-    mode = {"coordination": "they work together", "delegation": "one at a time"}.get(run.mode, "")
-    return f"{first} {escape(how)} will work on it{f' ({mode})' if mode else ''}."
+    mode = {"coordination": ", working together", "delegation": ", each on its own"}.get(run.mode, "")
+    return f"{first}\nHow: {escape(cut(run.way.rstrip('.'), 300))}{mode if ' with ' in run.way else ''}."
 
 
 def header(run: RunInfo, kind: str) -> str:
@@ -128,7 +134,7 @@ def asks(approval: Approval, requester: str) -> str:
     return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
 
 
-VERBS = {"docs_create": "Create the Google Doc", "sheets_write": "Write to the Google Sheet"}
+VERBS = {"docs_create": "Create a new Google Doc", "sheets_write": "Write to the Google Sheet"}
 
 
 def outcome(approval: Approval, decided_at: float | None) -> str:

@@ -32,6 +32,7 @@ RETRY_S = 1.0
 STATUS_AGAIN_S = 1_800.0  # Slack drops "processing" after about an hour
 FALLBACK_AGAIN_S = 80.0  # and the older status line after two minutes
 PAGE, PAGES_MAX = 200, 10
+UPDATE_TEXT_MAX = 3_900  # chat.update refuses more than 4,000
 LOST, STATUS = "_lost", "_status"  # rows beside the posts: the thread is gone, the session's status
 BROKEN_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope")
 NO_SESSIONS = ("not_authorized", "unknown_method", "not_allowed_token_type", "feature_not_enabled")
@@ -133,7 +134,7 @@ class ThreadWriter:
             **place,
             "text": post.text,
             "blocks": list(post.blocks),
-            "metadata": {"event_type": "cadre_post", "event_payload": {"op": op}},
+            "metadata": {"event_type": "cadre_post", "event_payload": {"op": op, "sha": post.sha}},
             "unfurl_links": False,
             "unfurl_media": False,
         }
@@ -176,7 +177,7 @@ class ThreadWriter:
         if not found:
             return False
         await self._posted(claim, known, post, place, found[0]["ts"])
-        if found[0].get("text") != post.text:  # what it says now is another matter
+        if _told(found[0]).get("sha") != post.sha:  # what it should say by now is another matter
             row = {"result": {"ts": found[0]["ts"], "channel": place["channel"]}, "team_id": known.run["team_id"]}
             await self._update(claim, row, post)
         return True
@@ -195,8 +196,7 @@ class ThreadWriter:
                 _raise_for(outcome)
                 break
             for message in outcome.data.get("messages", []):
-                told = (message.get("metadata") or {}).get("event_payload") or {}
-                if told.get("op") == op:
+                if _told(message).get("op") == op:
                     found.append(message)
             cursor = (outcome.data.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
@@ -211,7 +211,8 @@ class ThreadWriter:
         result = row["result"]
         if not result["ts"]:
             return
-        payload = {"channel": result["channel"], "ts": result["ts"], "text": post.text, "blocks": list(post.blocks)}
+        text = messages.brief(post.text, UPDATE_TEXT_MAX)
+        payload = {"channel": result["channel"], "ts": result["ts"], "text": text, "blocks": list(post.blocks)}
         priority = Priority.UPDATE if post.held else Priority.RESULT
         call = self.scheduler.call
         outcome = await call(row["team_id"], "chat.update", payload, priority=priority, key=result["ts"])
@@ -292,6 +293,11 @@ def _session_status(view: RunView) -> str:
         return "active"
     asked = any(approval.status == "pending" for approval in view.approvals)
     return "suspended" if asked or status is RunStatus.WAITING else "processing"
+
+
+def _told(message: Json) -> Json:
+    """What a post of ours says about itself."""
+    return (message.get("metadata") or {}).get("event_payload") or {}
 
 
 def _op(run_id: str, key: str) -> str:
