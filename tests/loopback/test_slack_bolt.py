@@ -243,6 +243,34 @@ def test_a_dropped_event_is_delivered_again():
     run(scenario, hears_messages)
 
 
+def test_an_acknowledgement_that_is_lost_makes_slack_send_the_event_again():
+    async def scenario(stage):
+        await stage.fault(match="events_api:message", kind="accept_then_drop")
+        await stage.act("maya", "post", channel="general", text="heard twice")
+        bodies = [(await stage.next())[2] for _ in range(2)]
+        assert bodies[0]["event_id"] == bodies[1]["event_id"]
+        assert [row["attempt"] for row in stage.logged("event", "message")] == [0, 1]
+
+    run(scenario, hears_messages)
+
+
+def test_an_app_that_dies_before_acknowledging_gets_the_event_when_it_is_back():
+    async def scenario(stage):
+        opened = await stage.raw("apps.connections.open", token="xapp-local-cadre")
+        async with stage.http.ws_connect(opened["url"]) as socket:
+            await socket.receive_json()
+            await stage.act("maya", "post", channel="general", text="in flight")
+            envelope = await asyncio.wait_for(socket.receive_json(), PATIENCE_S)
+            assert envelope["payload"]["event"]["text"] == "in flight"
+        async with connected(stage, hears_messages):
+            _, event, body = await stage.next()
+        assert (event["text"], body["event_id"]) == ("in flight", envelope["payload"]["event_id"])
+        again = stage.logged("event", "message")[1]["body"]
+        assert (again["retry_attempt"], again["retry_reason"]) == (1, "connection_failed")
+
+    run(scenario)
+
+
 def test_reordered_events_overtake_each_other():
     async def scenario(stage):
         await stage.fault(match={"name": "message", "contains": "first"}, kind="reorder")
