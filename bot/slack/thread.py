@@ -66,16 +66,25 @@ class ThreadWriter:
     def __init__(self, db: Database, scheduler: Scheduler) -> None:
         self.db, self.scheduler = db, scheduler
         self._sessions = True  # until Slack says that this app has none
+        self._shown: dict[str, tuple[Json, float]] = {}  # run -> what a glance saw when all of it was last shown
 
     async def activate(self, claim: Claim) -> float | None:
         """Bring the thread up to the rows; returns when to look again by product time, or None."""
+        glance = await self.db.read(lambda connection: _glance(connection, claim.run_id))
+        seen, at = self._shown.pop(claim.run_id, ({}, 0.0))
+        if seen == glance and at <= self.db.now() < at + UPDATE_EVERY_S:
+            self._shown[claim.run_id] = (seen, at)
+            return at + UPDATE_EVERY_S  # only details changed: reading a long run for each row would add up
         try:
             try:
-                return await self._show(claim)
+                due = await self._show(claim)
             except _Unreachable as error:
                 kind = str(error)
                 await self.db.write(lambda tx: _give_up(tx, claim, kind))
-                return await self._show(claim)
+                due = await self._show(claim)
+            if not RunStatus(glance["status"]).ended:
+                self._shown[claim.run_id] = (glance, self.db.now())
+            return due
         except DependencyFailed as error:
             log.warning("slack is not answering", run=claim.run_id, why=str(error))
             return self.db.now() + (error.retry_after or RETRY_S)
@@ -305,6 +314,18 @@ def _op(run_id: str, key: str) -> str:
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _glance(connection: Connection, run_id: str) -> Json:
+    """What must be shown at once when it changes, cheaply read."""
+    run = by_id(connection, t.run, run_id)
+    asked = select(t.approval.c.id, t.approval.c.status).where(t.approval.c.run_id == run_id)
+    planned = select(t.task.c.id).where(t.task.c.run_id == run_id).limit(1)
+    return {
+        **{name: run[name] for name in ("status", "control", "understood", "way", "mode", "thread")},
+        "asked": sorted(tuple(row) for row in connection.execute(asked)),
+        "planned": connection.execute(planned).first() is not None,
+    }
 
 
 def _known(connection: Connection, run_id: str) -> Known:

@@ -98,7 +98,7 @@ def test_a_message_posted_before_a_crash_is_adopted_and_its_twin_deleted(tmp_pat
         forget = update(t.effect).where(t.effect.c.op_key == "run-1/post/ack").values(status="intent", result={})
         await on.db.write(lambda tx: tx.execute(forget))
         posts = len(on.calls("chat.postMessage"))
-        await on.writer.activate(await on.claim())
+        await thread.ThreadWriter(on.db, on.scheduler).activate(await on.claim())  # the process after the crash
         assert (await rows(on))["ack"]["result"]["ts"] == first
         assert [m["ts"] for m in await on.thread("finance", ts)] == [ts, first]
         assert len(on.calls("chat.postMessage")) == posts
