@@ -64,7 +64,7 @@ class Docs:
         for file_id in await self._made(op_key):
             document = await self._read(file_id)
             if self._mark(op_key) in document.get("namedRanges", {}):
-                return self._applied(document, already=True)
+                return self._applied(document)
         return None
 
     async def apply(self, change: DocCreate, op_key: str) -> Applied:
@@ -74,6 +74,8 @@ class Docs:
         made = await self._made(op_key)
         file_id = made[0] if made else await self._create(change, op_key)
         document = await self._read(file_id)
+        if self._mark(op_key) in document.get("namedRanges", {}):
+            return self._applied(document)
         if _end(document) > 2:
             raise ConflictError(f"Somebody wrote into the new document {change.title!r} before it was finished.")
         requests, end = requests_for(change.markdown)
@@ -103,7 +105,13 @@ class Docs:
             "drive", lambda s: s.files().create(body=body, fields="id", supportsAllDrives=True), change.title
         )
         file_id: str = made["id"]
-        return file_id
+        oldest = next(iter(await self._made(op_key)), file_id)
+        if oldest != file_id:  # somebody with the same key was faster; this empty one must not stay beside it
+            trash = {"trashed": True}
+            await self._services.write(
+                "drive", lambda s: s.files().update(fileId=file_id, body=trash, supportsAllDrives=True), change.title
+            )
+        return oldest
 
     async def _made(self, op_key: str) -> list[str]:
         query = f"appProperties has {{ key='{OP_PROPERTY}' and value='{digest(op_key)}' }}"
@@ -126,9 +134,9 @@ class Docs:
     def _mark(self, op_key: str) -> str:
         return f"cadre-{digest(op_key)}"
 
-    def _applied(self, document: Any, *, already: bool) -> Applied:
+    def _applied(self, document: Any) -> Applied:
         file_id = document["documentId"]
-        return Applied(file_id, doc_url(self._base, file_id), document.get("revisionId", ""), already)
+        return Applied(file_id, doc_url(self._base, file_id), document.get("revisionId", ""), already=True)
 
 
 def _end(document: Any) -> int:

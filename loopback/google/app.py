@@ -127,7 +127,8 @@ class _Server:
         if "X-HTTP-Method-Override" in request.headers:
             query, raw = parse_qs(raw.decode(), keep_blank_values=True), b""
         body, media = _payload(method, request, query, raw)
-        self.log.append({**row, "kind": "request", "user": user, "body": body})
+        shown = json.loads(json.dumps(body, default=_number))
+        self.log.append({**row, "kind": "request", "user": user, "body": shown})
         row["kind"] = "logged"
         params = discovery.check_query(method, query, found.path)
         if method.request is not None:
