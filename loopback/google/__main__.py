@@ -21,7 +21,7 @@ async def _run(drive: Path, port: int, ready_file: Path | None) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    address = {"base_url": url, "control_url": f"{url}/_local"}
+    address = {"base_url": url, "control_url": url}
     app[SERVICES]["google"] = address
     ready = json.dumps(address)
     if ready_file is None:

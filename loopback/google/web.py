@@ -142,7 +142,9 @@ class _Pages:
         start = _start(request) or (max(1, row - WINDOW // 2) if row > WINDOW else 1)
         window = _window(start, len(rows), {"row": str(row)} if row else {})
         lines = []
-        for number in range(window.first, window.last + 1):
+        header = len(rows) > 1 and len(rows[0]) > 1  # a table keeps its first row in sight
+        shown = range(window.first, window.last + 1)
+        for number in [1, *(n for n in shown if n > 1)] if header else shown:
             cells = tuple(Shown(text, number=_numeric(text)) for text in rows[number - 1])
             lines.append(Line(number, cells, number == row))
         width = min(MOST_COLUMNS, max((len(line.cells) for line in lines), default=0))

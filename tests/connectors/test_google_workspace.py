@@ -50,7 +50,7 @@ class Standin:
     """The stand-in's address and control."""
 
     def __init__(self, ready: dict[str, str]) -> None:
-        self.url, self._control = ready["base_url"], ready["control_url"]
+        self.url, self._control = ready["base_url"], f"{ready['control_url']}/_local"
         self.opened: dict[str, GoogleWorkspace] = {}
         self.http = httpx2.Client(trust_env=False)
 
