@@ -112,7 +112,7 @@ def test_below_the_slack_surface_nothing_sees_slack():
     seen = [
         name
         for name, path in modules().items()
-        if name.startswith(("bot.", "connectors.")) and not name.startswith(("bot.slack"))
+        if name.startswith(("bot.", "connectors.")) and not name.startswith("bot.slack")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for module in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])

@@ -59,6 +59,10 @@ def send(
             files=[{"name": f.name, "sha256": f.sha256, "via": f.via} for f in files], labels={},
         )
     )  # fmt: skip
+    if names[recipient] == "done" and not (data or {}).get("report"):  # a finished colleague takes up the work again
+        tx.execute(
+            update(agent).where(agent.c.id == f"{run_id}/{recipient}").values(status="live", finish=None, waiting=None)
+        )
     tx.wake(f"{run_id}/{recipient}")
     return short
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -201,7 +202,8 @@ def to_json(view: RunView, thread: list[Json] | None = None) -> Json:
     """The shape of interfaces: the same keys for `ask` and `runs show`."""
 
     def plain(items: Any) -> list[Json]:
-        return [dataclasses.asdict(item) for item in items]
+        found: list[Json] = json.loads(json.dumps([dataclasses.asdict(item) for item in items]))
+        return found
 
     messages = [{"from" if k == "sender" else k: v for k, v in item.items()} for item in plain(view.messages)]
     return {

@@ -14,9 +14,7 @@ class Registry:
 
     def __init__(self, tools: Iterable[Tool]) -> None:
         self._tools = {tool.name: tool for tool in tools}
-
-    def add(self, tools: Iterable[Tool]) -> None:
-        self._tools.update({tool.name: tool for tool in tools})
+        self._definitions: dict[tuple[str, ...], list[Json]] = {}
 
     def get(self, name: str) -> Tool | None:
         return self._tools.get(name)
@@ -27,7 +25,9 @@ class Registry:
 
     def definitions(self, patterns: tuple[str, ...]) -> list[Json]:
         """What the Messages API takes as `tools`, with a cache breakpoint on the last."""
-        found = [self._tools[name].definition() for name in self.allowed(patterns)]
-        if found:
-            found[-1] = {**found[-1], "cache_control": {"type": "ephemeral"}}
-        return found
+        if patterns not in self._definitions:
+            found = [self._tools[name].definition() for name in self.allowed(patterns)]
+            if found:
+                found[-1] = {**found[-1], "cache_control": {"type": "ephemeral"}}
+            self._definitions[patterns] = found
+        return self._definitions[patterns]

@@ -142,7 +142,7 @@ def test_with_the_colleagues_message_dropped_the_verification_fails():
     async def scenario(home: Path):
         async with stage(Options(seed=2), home) as here:
             await here.fault(
-                "model", {"match": {"name": "send_message", "contains": "send_lines"}, "kind": "drop", "rate": 1.0}
+                "model", {"match": {"name": "send_message", "contains": "All entries of these lines"}, "kind": "drop", "rate": 1.0}
             )
             run_id = await here.mention(REQUEST, Options(seed=2))
             await here.follow(run_id, Options(seed=2, approve="all", timeout_s=120))
@@ -195,10 +195,11 @@ def test_a_capable_but_untidy_model_comes_to_the_same_figures(closes, monkeypatc
 
     import tempfile
 
+    tidy, _ = closes(1)
     with tempfile.TemporaryDirectory() as home:
         run = asyncio.run(scenario(Path(home)))
-    tidy, _ = closes(1)
-    assert (run["run"]["status"], run["run"]["error"]) == ("done", None)
+    assert run["run"]["error"] is None, run["run"]["error"]
+    assert run["run"]["status"] == "done"
     assert not run["run"]["offline"]
 
     def figures(one):
@@ -206,4 +207,4 @@ def test_a_capable_but_untidy_model_comes_to_the_same_figures(closes, monkeypatc
 
     assert figures(run) == figures(tidy)
     refused = [c for c in run["tool_calls"] if c["name"] == "finish" and c["status"] == "failed"]
-    assert {c["agent"] for c in refused} == {"lead", "thinker"}
+    assert [c["agent"] for c in refused] == ["lead", "lead"]  # too early, and without the sources of the analysis

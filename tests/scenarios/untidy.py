@@ -79,9 +79,9 @@ def lead(talk: Talk) -> list[Any]:
             call("ask_person", {"question": "Do you like tables or prose better?", "options": ["Tables", "Prose"]})
         ]
     if not talk.done("plan"):
-        tasks = [{"id": "causes", "title": "The close", "owner": "thinker", "criteria": ["it ties out"]}]
+        tasks = [{"id": "variance", "title": "The close", "owner": "thinker", "criteria": ["it ties out"]}]
         if not talk.failed("plan"):
-            tasks = [{"id": "causes", "title": "The close"}]  # forgets the criteria
+            tasks = [{"id": "variance", "title": "The close"}]  # forgets the criteria
         return [call("plan", {"tasks": tasks, "reason": "one thing after another"})]
     if not talk.done("spawn_agent"):
         brief = {"skill": SKILL, "inputs": {"period": PERIOD}}
@@ -91,13 +91,18 @@ def lead(talk: Talk) -> list[Any]:
             for n, r in people
         ]
     if not talk.done("assign"):
-        return [call("assign", {"task": "causes", "agent": "thinker"})]
+        return [call("assign", {"task": "variance", "agent": "thinker"})]
     if not talk.failed("finish"):  # nobody has answered yet
         return [call("finish", {"status": "done", "summary": "done", "reply": "Closed. Revenue was 1,000,000."})]
     ready = [m for m in talk.heard("pen") if "reply" in m["data"]]
     reports = [m for m in talk.mail if m["data"].get("report")]
     if not ready or len(reports) < 4:
         return wait()
+    if len(talk.failed("finish")) == 2:  # the checks miss what the analyst forgot
+        if not talk.sent("thinker"):
+            return [call("send_message", {"to": "thinker", "text": "Please hand in the sources, too."})]
+        if len(talk.heard("thinker")) < 2:
+            return wait("thinker")
     return [call("finish", {"status": "done", "summary": "closed", "reply": ready[-1]["data"]["reply"]})]
 
 
@@ -161,9 +166,8 @@ def forecast(talk: Talk) -> list[Any]:
     if not picked:
         args = {
             "period": PERIOD,
-            "tables": [tab["long_file"] for tab in tabs if "long_file" in tab],
+            "readings": tabs,
             "documents": [c["result"]["file"] for c in talk.done("google__docs_read")],
-            "problems": [],
         }
         return [call("run_script", {"skill": SKILL, "script": "pick_tables.py", "args": args})]
     pick = picked[0]["result"]
@@ -215,9 +219,9 @@ def analyst(talk: Talk) -> list[Any]:
     if not talk.sent("pen"):
         data = {"workbook": plans[0]["data"]["workbook"], "notes": []}
         return [call("send_message", {"to": "pen", "text": "Here.", "files": own, "data": data})]
-    outputs = (
-        [*own, *variance["sources"], *causes["sources"]] if talk.failed("finish") else own
-    )  # forgets the sources
+    outputs = own  # forgets the sources until the lead asks
+    if talk.heard("lead"):
+        outputs = [*own, *variance["sources"], *causes["sources"]]
     return [call("finish", {"status": "done", "summary": "explained", "outputs": list(dict.fromkeys(outputs))})]
 
 
