@@ -29,6 +29,7 @@ from bot.types import Check, Json, RunStatus
 
 MAX_REFUSALS = 3  # of one agent's finish; then a person has to look
 RETRY_S = 5.0
+SOON_S = 0.3  # until agents that are about to move have moved
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ class Coordinator:
             return await self._judge_lead(claim, rows)
         stuck = _deadlocked(rows)
         if stuck and not await self.db.read(lambda c: _mail_waits(c, rows)):
-            await self.db.write(lambda tx: _break_wait(tx, claim, rows))
-            return None
+            broken = await self.db.write(lambda tx: _break_wait(tx, claim, rows))
+            return None if broken else self.db.now() + SOON_S
         return None
 
     async def _judge_specialist(self, claim: Claim, rows: Rows, agent: Any) -> bool:
@@ -239,7 +240,7 @@ class Coordinator:
 
     async def _stop(self, claim: Claim, rows: Rows) -> float | bool | None:
         if any(a["status"] == "live" and a["lease_owner"] for a in rows.agents.values()):
-            return self.db.now() + 0.2  # calls in flight break off within a moment
+            return self.db.now() + SOON_S  # calls in flight break off within a moment
         message = "Stopped as asked. Nothing that was staged has been written."
         await self.db.write(lambda tx: _stopped(tx, claim, message))
         return True
@@ -379,14 +380,17 @@ def _mail_waits(connection: Connection, rows: Rows) -> bool:
     return False
 
 
-def _break_wait(tx: Tx, claim: Claim, rows: Rows) -> None:
-    """Tell one waiting agent that its wait can never end: specialists first, the lead when it is the last."""
+def _break_wait(tx: Tx, claim: Claim, rows: Rows) -> bool:
+    """Tell one waiting agent that its wait can never end: specialists first, the lead when it is the last.
+
+    False when it was about to move by itself.
+    """
     tx.fence(claim.agent_id, claim.epoch)
     waiting = [a for a in rows.agents.values() if a["status"] == "live"]
     chosen = next((a for a in waiting if a["name"] != "lead"), rows.lead)
     row = tx.execute(select(t.agent).where(t.agent.c.id == chosen["id"])).mappings().one()
     if not row["waiting"] or row["wake_seq"] != row["slept_seq"]:
-        return  # it is about to move by itself
+        return False
     reports = [
         f"{m['sender']}: {m['text']}"
         for m in mail.undelivered(tx.connection, claim.run_id, chosen["name"], chosen["mail_cursor"])
@@ -397,6 +401,7 @@ def _break_wait(tx: Tx, claim: Claim, rows: Rows) -> None:
     close_call(tx, claim.run_id, row["id"], row["waiting"]["id"], {"ok": False, "error": words}, True, "failed")
     tx.execute(update(t.agent).where(t.agent.c.id == row["id"]).values(waiting=None))
     tx.wake(row["id"])
+    return True
 
 
 def _expire(tx: Tx, claim: Claim, asked: Any) -> None:

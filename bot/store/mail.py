@@ -61,7 +61,9 @@ def send(
     )  # fmt: skip
     if names[recipient] == "done" and not (data or {}).get("report"):  # a finished colleague takes up the work again
         tx.execute(
-            update(agent).where(agent.c.id == f"{run_id}/{recipient}").values(status="live", finish=None, waiting=None)
+            update(agent)
+            .where(agent.c.id == f"{run_id}/{recipient}")
+            .values(status="live", finish=None, waiting=None)
         )
     tx.wake(f"{run_id}/{recipient}")
     return short

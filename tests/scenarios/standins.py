@@ -112,9 +112,9 @@ def call(url, body=None):
         return json.load(reply)
 
 
-def until(holds):
-    """The first true answer; the time limit only ends a test that hangs."""
-    deadline = time.monotonic() + PATIENCE_S
+def until(holds, patience_s=PATIENCE_S):
+    """The first true answer; the time limit ends what hangs."""
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         found = holds()
         if found:

@@ -142,7 +142,12 @@ def test_with_the_colleagues_message_dropped_the_verification_fails():
     async def scenario(home: Path):
         async with stage(Options(seed=2), home) as here:
             await here.fault(
-                "model", {"match": {"name": "send_message", "contains": "All entries of these lines"}, "kind": "drop", "rate": 1.0}
+                "model",
+                {
+                    "match": {"name": "send_message", "contains": "All entries of these lines"},
+                    "kind": "drop",
+                    "rate": 1.0,
+                },
             )
             run_id = await here.mention(REQUEST, Options(seed=2))
             await here.follow(run_id, Options(seed=2, approve="all", timeout_s=120))

@@ -101,4 +101,4 @@ def test_the_same_occurrence_is_kept_once(db):
     assert db.write_now(lambda tx: receive(tx, request)) is True
     assert db.write_now(lambda tx: receive(tx, request)) is False
     assert len(db.write_now(untaken)) == 1
-    assert db.read_now(lambda c: c.execute(select(agent.c.wake_seq).where(agent.c.id == INTAKE)).scalar()) == 2
+    assert db.read_now(lambda c: c.execute(select(agent.c.wake_seq).where(agent.c.id == INTAKE)).scalar()) == 1

@@ -169,7 +169,7 @@ def test_a_question_is_answered_by_a_person_in_the_thread(tmp_path):
 def test_stop_breaks_off_a_call_in_flight(tmp_path):
     async def scenario():
         async with worker(tmp_path, lambda body: [finish()]) as here:
-            here.faults.add({"match": "messages", "kind": "delay", "delay_s": 30, "count": 1})
+            here.faults.add({"match": "messages", "kind": "delay", "delay_s": 8, "count": 1})
             run_id = await here.ask()
             await here.db.write(lambda tx: stop(tx, "T", "C", "1.0", "U"))
             async with asyncio.timeout(5):
