@@ -34,7 +34,8 @@ REQUEST = "close Q3 2026"
 TRIAL_S = 120.0
 MASKS = (
     (re.compile(r"https?://127\.0\.0\.1:\d+"), "URL"),
-    (re.compile(r"(run|ap|auto)-[0-9a-f]{10,12}"), r"\1-ID"),
+    (re.compile(r"\b(cadre-)?[0-9a-f]{12,}\b"), "HASH"),
+    (re.compile(r"(run|ap|auto)-(HASH|[0-9a-f]{10,12})"), r"\1-ID"),
     (re.compile(r"p?\d{10}(\.?\d{6})?"), "TS"),
     (re.compile(r"\b\d+ ?(h|min|m|s|ms)\b|\b\d+:\d\d(:\d\d)?\b|\d{4}-\d\d-\d\dT[\d:.+-]+"), "TIME"),
     (re.compile(r"\b[emd]\d+\b"), "ROW"),
@@ -244,7 +245,7 @@ def _words(message: Json) -> str:
                 walk(item)
 
     walk(message.get("blocks", []))
-    return message.get("text", "") + "\n" + "\n".join(sorted(found))
+    return str(message.get("text", "")) + "\n" + "\n".join(sorted(found))
 
 
 def _mask(text: str) -> str:

@@ -8,7 +8,6 @@ import io
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from connectors.google import Change, DocCreate, DriveFile, GoogleWorkspace, SheetTabWrite
 from pydantic import Field
 
 from bot.errors import DependencyFailed, ModelMustRetry, RunFailed
@@ -22,6 +21,7 @@ from bot.workspace import safe_name
 from connectors import errors as e
 from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import DocumentError, Grid, grid_from_rows, read_grid, write_grid
+from connectors.google import Change, DocCreate, DriveFile, GoogleWorkspace, SheetTabWrite
 
 T = TypeVar("T")
 PREVIEW_ROWS = 25

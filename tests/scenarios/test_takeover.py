@@ -62,6 +62,9 @@ class Rows:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.engine = create_engine(parsed)
 
+    def close(self):
+        self.engine.dispose()
+
     def __call__(self, sql, **values):
         with self.engine.connect() as connection:
             return list(connection.execute(text(sql), values))
@@ -95,7 +98,7 @@ def test_another_worker_takes_over_within_five_seconds_and_the_sleeper_changes_n
     with loopback(tmp_path, "--small", "--seed", "1") as ready:
         env = environment(ready, tmp_path / "home", CADRE_DATABASE_URL=database)
         slack, rows = Slack(ready), Rows(database)
-        with cadre(env, "run", "--no-worker"), cadre(env, "worker") as first:
+        with closing(rows), cadre(env, "run", "--no-worker"), cadre(env, "worker") as first:
             slack.connected()
             owner = until(lambda: rows("select id from worker where pid = :pid", pid=first.pid))[0][0]
             ts = slack.act(do="post", channel="finance", text="@cadre close Q3 2026")["ts"]
