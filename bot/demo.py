@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 import webbrowser
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from bot.local import Options, Stage, stage
 
@@ -39,6 +41,11 @@ async def _story(here: Stage, options: Options, console: Console) -> int:
     status = await here.follow(run_id, options)
     result = await here.result(run_id)
     for message in result["thread"][1:]:
-        console.print(f"\n[bold]cadre[/bold]: {message['text']}", markup=True)
+        console.print(f"\n[bold]cadre[/bold]: {_terminal(message['text'])}")
     console.print(f"\nThe run ended: {status}. The thread: {result['run']['permalink']}")
     return 0 if status == "done" else 1
+
+
+def _terminal(text: str) -> str:
+    """Slack's links as a terminal's: the label, with the address behind it where the terminal can."""
+    return re.sub(r"<(https?://[^|>]+)\|([^>]+)>", r"[link=\1]\2[/link]", escape(text))
