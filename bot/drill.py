@@ -34,6 +34,8 @@ REQUEST = "close Q3 2026"
 TRIAL_S = 120.0
 MASKS = (
     (re.compile(r"https?://127\.0\.0\.1:\d+"), "URL"),
+    (re.compile(r"[\d,]+ tokens read, [\d,]+ written"), "TOKENS"),  # how often agents woke differs
+    (re.compile(r"(gid=|(?:sheetId|metadataId|gid)\W+)\d+"), r"\1ID"),  # made from the operation's key
     (re.compile(r"\b(cadre-)?[0-9a-f]{12,}\b"), "HASH"),
     (re.compile(r"(run|ap|auto)-(HASH|[0-9a-f]{10,12})"), r"\1-ID"),
     (re.compile(r"p?\d{10}(\.?\d{6})?"), "TS"),

@@ -10,10 +10,10 @@ import pytest
 
 
 @pytest.mark.timeout(900)
-def test_a_close_killed_at_twenty_points_ends_like_the_undisturbed_one():
-    command = [sys.executable, "-m", "bot", "drill", "kill", "--points", "20", "--seed", "7", "--json"]
+def test_a_close_killed_at_seeded_points_ends_like_the_undisturbed_one():
+    command = [sys.executable, "-m", "bot", "drill", "kill", "--points", "4", "--seed", "7", "--json"]
     drill = subprocess.run(command, capture_output=True, text=True)
     report = json.loads(drill.stdout)
     assert report["differing"] == []
-    assert (report["trials"], drill.returncode) == (20, 0)
-    assert report["killed"] >= 18  # a point near the end may lie behind the last commit of a luckier run
+    assert (report["trials"], drill.returncode) == (4, 0)
+    assert report["killed"] >= 3  # a point near the end may lie behind the last commit of a luckier run
