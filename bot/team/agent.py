@@ -55,7 +55,7 @@ class AgentRunner:
 
     db: Database
     model: Model
-    registry: Registry
+    toolbox: Registry
     library: SkillLibrary
     home: Path
     zone: str
@@ -63,7 +63,7 @@ class AgentRunner:
 
     async def activate(self, claim: Claim) -> float | None:
         """Work until the agent sleeps; returns when to wake again by product time, or None."""
-        recorder = Recorder(claim, self.registry)
+        recorder = Recorder(claim, self.toolbox)
         for _ in range(TURNS_AT_ONCE):
             state = await self.db.read(lambda c: load(c, claim.agent_id, self.library, self.zone))
             if state.run["control"] == "stop" or state.run["status"] in ("done", "failed", "stopped"):
@@ -140,7 +140,7 @@ class AgentRunner:
                 return await self.model.complete(
                     system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
                     messages=with_cache(state.context.messages),
-                    tools=self.registry.definitions(state.role_tools),
+                    tools=self.toolbox.definitions(state.role_tools),
                     max_tokens=tokens,
                     user_id=f"{state.row['run_id']}/{state.row['name']}",
                 )
@@ -200,7 +200,7 @@ class AgentRunner:
                 group.create_task(self._call(recorder, state, call))
 
     async def _call(self, recorder: Recorder, state: AgentState, call: Any) -> None:
-        tool = self.registry.get(call["name"])
+        tool = self.toolbox.get(call["name"])
         if tool is None:
             raise LookupError(call["name"])
         ctx = ToolContext(

@@ -29,7 +29,7 @@ class Recorder:
     """Writes turns, results and endings of one activation."""
 
     claim: Claim
-    registry: Registry
+    toolbox: Registry
 
     def turn(self, tx: Tx, state: AgentState, reply: Reply, content: list[Json], notes: tuple[str, ...] = ()) -> None:
         """The reply with the mail it used, its price, and an intent with a decision for each call."""
@@ -66,11 +66,11 @@ class Recorder:
 
     def _intent(self, tx: Tx, state: AgentState, block: Json, turn: int, position: int) -> None:
         row = state.row
-        tool = self.registry.get(block["name"])
+        tool = self.toolbox.get(block["name"])
         digest = journal.sha256_of(block["input"])
         wrong = None
         if tool is None:
-            known = ", ".join(self.registry.allowed(state.role_tools))
+            known = ", ".join(self.toolbox.allowed(state.role_tools))
             wrong = refused(f"There is no tool {block['name']}. You have: {known}.")
         elif tx.execute(
             select(t.tool_call.c.id).where(t.tool_call.c.agent_id == row["id"], t.tool_call.c.id == block["id"])
