@@ -35,3 +35,6 @@ drill-kill: setup
 
 screenshots: setup
 	$(BIN)/python -m bench.screenshots
+
+drill-takeover: setup
+	$(BIN)/python -m pytest -n 0 -o addopts="" tests/scenarios/test_takeover.py
