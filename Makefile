@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill screenshots lock clean
+.PHONY: setup demo test check drill-kill bench-loop bench-cost screenshots clean
 
 setup: $(READY)
 
@@ -33,8 +33,13 @@ clean:
 drill-kill: setup
 	$(BIN)/cadre drill kill --points all --seed 1
 
+bench-loop: setup
+	$(BIN)/python -m bench.team
+	$(BIN)/python -m bench.agentloop faults
+	$(BIN)/python -m bench.agentloop loop
+
+bench-cost: setup
+	$(BIN)/python -m bench.agentloop cost
+
 screenshots: setup
 	$(BIN)/python -m bench.screenshots
-
-drill-takeover: setup
-	$(BIN)/python -m pytest -n 0 -o addopts="" tests/scenarios/test_takeover.py

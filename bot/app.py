@@ -20,9 +20,11 @@ from bot.coordinator.intake import ensure_intake
 from bot.coordinator.runs import poisoned
 from bot.coordinator.schedules import ensure_ticker
 from bot.errors import OperatorMustFix
+from bot.model import cost
 from bot.model.client import AnthropicModel, choose_model
 from bot.settings import Settings
 from bot.skills import SkillLibrary
+from bot.store import money
 from bot.store.clock import Clock, LoopbackClock, SystemClock
 from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
@@ -34,6 +36,7 @@ from bot.tools.mcp import McpTools
 from bot.tools.registry import Registry
 from bot.tools.scripts import script_tools
 from bot.tools.skill_tools import skill_tools
+from bot.tools.steering import steering_tools
 from bot.tools.tables import table_tools
 from bot.tools.team import team_tools
 
@@ -50,6 +53,14 @@ def open_store(settings: Settings) -> tuple[Database, Clock]:
     db.write_now(ensure_intake, point=False)
     db.write_now(ensure_ticker, point=False)
     return db, clock
+
+
+def _price_list(model: str, *, named: bool) -> None:
+    """Load the price list off the path of any turn. Raises OperatorMustFix when CADRE_PRICE_AS is not in it."""
+    if model and not cost.known(model):
+        log.warning("this model has no known price, so budgets do not count it", model=model)
+        if named:
+            raise OperatorMustFix(f"CADRE_PRICE_AS={model} is no model of the price list.")
 
 
 class WorkerLoop:
@@ -69,9 +80,18 @@ class WorkerLoop:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(_cancel_rest(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
         self.loop.close()
+
+
+async def _cancel_rest() -> None:
+    """Cancel what still waits on this loop."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 @dataclass
@@ -101,14 +121,19 @@ class Worker:
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
         registry = Registry(
             [
-                *team_tools(), *file_tools(), *table_tools(), *script_tools(library), *skill_tools(library),
+                *steering_tools(), *team_tools(s.plan_ask), *file_tools(), *table_tools(), *script_tools(library),
+                *skill_tools(library),
                 *channel_tools(permalinks), *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
             ]
         )  # fmt: skip
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
         coordinator = Coordinator(
-            self.db, library, GoogleWriter(workspace), s.home, s.zone, name, model.offline, self.figure_page
-        )
+            self.db, library, GoogleWriter(workspace), s.home, s.zone, name, model.offline, self.figure_page,
+            s.price_as, s.budget_approvers,
+        )  # fmt: skip
+        priced = s.price_as if model.offline else name
+        await asyncio.to_thread(_price_list, priced, named=model.offline)
+        await self.db.write(lambda tx: money.set_defaults(tx, s.budgets))
         self._closing = [model.close, mcp.close]
         if workspace is not None:
             self._closing.append(partial(asyncio.to_thread, workspace.close))

@@ -20,6 +20,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,14 @@ class Report:
     trials: int = 0
     killed: int = 0
     differing: list[str] = field(default_factory=list)
+    swept: int = 0  # wakes that only the sweep found in the undisturbed run; none should be
 
     def as_json(self) -> Json:
         return {
             "points": self.points,
             "trials": self.trials,
             "killed": self.killed,
+            "swept_undisturbed": self.swept,
             "differing": self.differing,
             "equal": self.trials - len(self.differing),
         }
@@ -75,11 +78,11 @@ def kill_drill(*, trials: int | None, seed: int, say: Callable[[str], None]) -> 
     try:
         ready = wait_ready(ready_file, child)
         _import_everything()
-        calm = _Trial(ready, home / "calm").run(count_file=str(home / "points"))
+        calm = _Trial(ready, home / "calm").run()
         if calm.status != "done":
             raise RunFailed("drill", f"The undisturbed close ended {calm.status}: {calm.error}")
-        names = (home / "points").read_text().splitlines()
-        report = Report(points=len(names))
+        names = [line.split("\t")[0] for line in calm.trace()]
+        report = Report(points=len(names), swept=calm.swept)
         chosen = list(range(1, len(names) + 1))
         if trials is not None and trials < len(chosen):
             chosen = sorted(random.Random(seed).sample(chosen, trials))
@@ -120,21 +123,32 @@ class _Trial:
         self.kills = 0
         self.status, self.error = "", ""
         self.outcome: Json = {}
-        self.doubled: list[str] = []
+        self.wrong: list[str] = []  # what happened twice or ended by itself
+        self.swept = 0
 
-    def run(self, *, kill_at: int = 0, count_file: str = "") -> _Trial:
+    def trace(self) -> list[str]:
+        """The points reached so far, in order, each with the call it is about."""
+        file = self.home / "trace"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def run(self, *, kill_at: int = 0) -> _Trial:
         for name in ("slack", "google", "model"):
             _post(f"{self.ready[name]['control_url']}/_local/reset", {})
         self.home.mkdir(parents=True)
-        pid = self._fork(kill_at, count_file)
+        pid = self._fork(kill_at)
         posted, approved = "", False
+        committed: set[str] = set()
+        passed = 0
         deadline = time.monotonic() + TRIAL_S
         try:
             while time.monotonic() < deadline:
-                gone, _ = os.waitpid(pid, os.WNOHANG)
+                gone, ended = os.waitpid(pid, os.WNOHANG)
                 if gone:
                     self.kills += 1
-                    pid = self._fork(0, "")
+                    if not kill_at or self.kills > 1 or ended != signal.SIGKILL:
+                        self.wrong.append(f"the process ended by itself ({ended})")
+                    committed, passed = self._committed(), len(self.trace())
+                    pid = self._fork(0)
                 if not posted and self._listening():
                     posted = self._act(do="post", channel="finance", text=f"@cadre {REQUEST}")["ts"]
                 if posted and not approved:
@@ -142,13 +156,22 @@ class _Trial:
                 if posted and self._ended():
                     break
                 time.sleep(0.02)
+            self.wrong += [f"called again: {call}" for call in _calls(self.trace()[passed:]) if call in committed]
             self._collect(posted)
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         return self
 
-    def _fork(self, kill_at: int, count_file: str) -> int:
+    def _committed(self) -> set[str]:
+        """Calls that must never be made again: their results were on disk when the process died."""
+        tools = self._query("select agent_id || '/' || id from tool_call where status <> 'intent'")
+        effects = self._query("select op_key from effect where status = 'done'")
+        turns = self._query("select id, turns from agent where kind = 'agent'")
+        models = {f"model {agent}#{turn}" for agent, count in turns for turn in range(count)}
+        return models | {f"tool {key}" for (key,) in tools} | {f"effect {key}" for (key,) in effects}
+
+    def _fork(self, kill_at: int) -> int:
         pid = os.fork()
         if pid:
             return pid
@@ -158,7 +181,7 @@ class _Trial:
 
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, 1)
-            points.arm(kill_at=kill_at, count_file=count_file)
+            points.arm(self.home / "trace", kill_at=kill_at)
             asyncio.run(serve(local_settings(self.ready, self.home), surface=True, worker=True, http_port=0))
             code = 0
         finally:
@@ -172,7 +195,7 @@ class _Trial:
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:
-            with sqlite3.connect(f"file:{self.home / 'cadre.db'}?mode=ro", uri=True, timeout=10) as db:
+            with closing(sqlite3.connect(f"file:{self.home / 'cadre.db'}?mode=ro", uri=True, timeout=10)) as db:
                 return list(db.execute(sql))
         except sqlite3.OperationalError:
             return []  # not there yet, or between two lives
@@ -211,7 +234,10 @@ class _Trial:
         ops = Counter(
             m.get("metadata", {}).get("event_payload", {}).get("op", "") for m in thread if m.get("metadata")
         )
-        self.doubled = [op for op, count in ops.items() if count > 1]
+        self.wrong += [f"posted twice: {op}" for op, count in ops.items() if count > 1]
+        results = "select agent_id, count(*), count(distinct body) from journal where kind = 'tool.result' group by 1"
+        self.wrong += [f"{agent} has a result twice" for agent, n, unique in self._query(results) if n != unique]
+        ((self.swept,),) = self._query("select sum(swept) from agent")
 
     def differences(self, other: _Trial) -> list[str]:
         """What the other trial's people would see differently."""
@@ -220,8 +246,14 @@ class _Trial:
             theirs = other.outcome.get(name)
             if mine != theirs:
                 wrong.append(f"{name} differs: {_first_difference(mine, theirs)}")
-        wrong += [f"posted twice: {op}" for op in other.doubled]
-        return wrong
+        return wrong + other.wrong
+
+
+def _calls(trace: list[str]) -> list[str]:
+    """The calls that a trace begins: "model <agent>#<turn>", "tool <agent>/<call>" or "effect <operation key>"."""
+    begun = [line.split("\t") for line in trace]
+    kinds = {"model": "model", "tool": "tool"}
+    return [f"{kinds.get(name.split(':')[0], 'effect')} {about}" for name, about in begun if name.endswith(":before")]
 
 
 def _first_difference(mine: Any, theirs: Any) -> str:

@@ -2,7 +2,6 @@
 
 CadreError
 ├── ModelMustRetry      the model: its call was wrong and it may try again with the diagnosis
-├── PersonMustAnswer    the requester: the request cannot be worked as it stands
 ├── OperatorMustFix     whoever runs Cadre: configuration, credentials, a missing server
 ├── DependencyFailed    nobody yet: a service failed, retrying within the budget is right
 ├── RunFailed           the requester: the run ended, with a kind and a plain sentence
@@ -21,10 +20,6 @@ class CadreError(Exception):
 
 class ModelMustRetry(CadreError):
     """The call was not understood; correct it and call again."""
-
-
-class PersonMustAnswer(CadreError):
-    """This needs an answer from you before it can go on."""
 
 
 class OperatorMustFix(CadreError):

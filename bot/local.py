@@ -123,7 +123,7 @@ class Stage:
                 pending = await self.process.db.read(lambda c: _pending(c, run_id))
                 if pending is not None:
                     ts = await self._card(run_id, pending["id"])
-                    if options.approve != "all" or pending["kind"] != "changes":
+                    if options.approve != "all" or pending["kind"] not in ("changes", "plan"):
                         await self._settled(run_id)
                         return str(RunStatus.WAITING)
                     await self.act(
@@ -216,7 +216,7 @@ async def stage(options: Options, home: Path) -> AsyncIterator[Stage]:
 def local_settings(ready: Json, home: Path) -> Settings:
     """Settings against the stand-ins; keys in the environment count only with CADRE_USE_REAL=1."""
     settings = load()
-    ledger = {"ledger": {"url": ready["ledger"]["url"], "trusted": True}}
+    servers = {name: {"url": ready[name]["url"], "trusted": True} for name in ("ledger", "crm") if name in ready}
     local = {
         "home": home,
         "database_url": f"sqlite:///{home / 'cadre.db'}",
@@ -228,7 +228,7 @@ def local_settings(ready: Json, home: Path) -> Settings:
         "slack_signing_secret": ready["slack"]["signing_secret"],
         "google_base_url": ready["google"]["base_url"],
         "google_credentials": "",
-        "mcp_servers": ledger,
+        "mcp_servers": servers,
     }
     if settings.model.startswith(("local:", "replay:")):
         local |= {"anthropic_api_key": ""}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -31,6 +32,12 @@ class _Environment(BaseSettings):
     use_real: bool = Field(default=False, validation_alias="CADRE_USE_REAL")
     public_url: str = Field(default="", validation_alias="CADRE_PUBLIC_URL")
     zone: str = Field(default="UTC", validation_alias="CADRE_ZONE")
+    budget_run: Decimal = Field(default=Decimal(0), ge=0, validation_alias="CADRE_BUDGET_RUN")
+    budget_channel: Decimal = Field(default=Decimal(0), ge=0, validation_alias="CADRE_BUDGET_CHANNEL")
+    budget_org: Decimal = Field(default=Decimal(0), ge=0, validation_alias="CADRE_BUDGET_ORG")
+    budget_approvers: str = Field(default="", validation_alias="CADRE_BUDGET_APPROVERS")
+    price_as: str = Field(default="", validation_alias="CADRE_PRICE_AS")
+    plan_ask: int = Field(default=12, ge=0, validation_alias="CADRE_PLAN_ASK")
     mcp_servers: str = Field(default="", validation_alias="CADRE_MCP_SERVERS")
     slack_api_url: str = Field(default="", validation_alias="SLACK_API_URL")
     slack_bot_token: str = Field(default="", validation_alias="SLACK_BOT_TOKEN")
@@ -63,6 +70,10 @@ class Settings:
     google_credentials: str
     anthropic_api_key: str
     anthropic_base_url: str
+    budgets: dict[str, Decimal] = field(default_factory=dict)  # scope -> hard line in USD (run, else a month)
+    budget_approvers: tuple[str, ...] = ()  # who may raise a limit that belongs to a channel or to all
+    price_as: str = ""  # the model that offline runs are priced as
+    plan_ask: int = 12  # a plan of more tasks is shown for approval first; 0: never
 
 
 def load() -> Settings:
@@ -106,6 +117,10 @@ def load() -> Settings:
         google_credentials=env.google_credentials,
         anthropic_api_key=env.anthropic_api_key,
         anthropic_base_url=model_url,
+        budgets={"run": env.budget_run, "channel": env.budget_channel, "org": env.budget_org},
+        budget_approvers=tuple(env.budget_approvers.replace(",", " ").split()),
+        price_as=env.price_as,
+        plan_ask=env.plan_ask,
     )
 
 

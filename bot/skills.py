@@ -24,6 +24,7 @@ class Match:
     way: str
     role: str
     inputs: Json
+    goes_on: bool = False  # it goes on from what an earlier run of the thread made
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Role:
     purpose: str
     tools: tuple[str, ...]  # names, with * at the end for a family
     prompt: str
+    ends: str = "finish"  # | reply: a reply that calls nothing is the agent's finish
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Skill:
                     entry.get("way", ""),
                     entry.get("role", "lead"),
                     inputs,
+                    bool(entry.get("goes_on")),
                 )
         return None
 
@@ -115,7 +118,8 @@ def front_matter(place: Path) -> tuple[Json, str]:
 def read_role(place: Path) -> Role:
     """A role from its file: front matter (name, purpose, tools), then the prompt."""
     meta, prompt = front_matter(place)
-    return Role(str(meta["name"]), str(meta.get("purpose", "")), tuple(meta.get("tools", ())), prompt)
+    ends = str(meta.get("ends", "finish"))
+    return Role(str(meta["name"]), str(meta.get("purpose", "")), tuple(meta.get("tools", ())), prompt, ends)
 
 
 class SkillLibrary:

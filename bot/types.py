@@ -60,6 +60,18 @@ class RunInfo:
     way: str = ""
     created_at: float = 0.0
     finished_at: float | None = None
+    control: str = ""  # "" | stop | pause | budget
+    muted: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """A word of control and what code answered: pause, resume, steer, status, why. `seq` is its journal row."""
+
+    seq: int
+    kind: str
+    body: Json
+    late: bool  # said after the run had ended
 
 
 @dataclass(frozen=True)
@@ -197,6 +209,18 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """A run's money beside what it cost: decimal strings in USD, "" where there is none."""
+
+    limit: str = ""
+    soft: str = ""
+    estimate: str = ""
+    basis: str = ""  # what the estimate was made by, in words
+    priced_as: str = ""  # the model that an offline run is priced as
+    lines: tuple[Json, ...] = ()  # soft lines that were passed: {"seq", "scope", "period", "spent", "soft", "hard"}
+
+
+@dataclass(frozen=True)
 class RunView:
     """One run as rows tell it: everything a surface shows and everything the JSON interface prints."""
 
@@ -214,5 +238,7 @@ class RunView:
     effects: tuple[Effect, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
     cost: Cost = field(default_factory=Cost)
+    budget: Budget = field(default_factory=Budget)
     notices: tuple[str, ...] = ()  # plain sentences a person should read while the run goes on
     verified: tuple[Check, ...] = ()  # checks of the run as a whole, by code
+    said: tuple[Said, ...] = ()  # words of control in the order in which they were said

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from loopback import clock as clock_server
 from loopback import company, model, slack
+from loopback.company.launch import CRM_FILE
 from loopback.control import SERVICES, CallLog, Clock, Faults, announce, serve, stopped
 from loopback.google.app import build as build_google
 from loopback.slack.seed import AppDefinition, load_workspace, with_export
@@ -73,6 +74,9 @@ async def _started(stack: AsyncExitStack, given: argparse.Namespace, data: Path,
     ledger_url = await stack.enter_async_context(_ledger(data))
     if ledger_url:
         services["ledger"] = {"url": ledger_url}
+    records = data / "crm" / CRM_FILE
+    if records.is_file():
+        services["crm"] = {"url": await stack.enter_async_context(_crm(records))}
     for app in (running.app, google_app, model_app):
         app[SERVICES].update(services)
     return services
@@ -91,6 +95,19 @@ async def _ledger(data: Path) -> AsyncIterator[str]:
     child = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
     try:
         yield await _address(child, data)
+    finally:
+        await _ended(child)
+
+
+@asynccontextmanager
+async def _crm(records: Path) -> AsyncIterator[str]:
+    """The CRM as a child process; its address."""
+    command = [sys.executable, "-m", "loopback.company.crm", "--data", str(records)]
+    child = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+    try:
+        assert child.stdout is not None
+        line = await asyncio.wait_for(child.stdout.readline(), LEDGER_S)
+        yield str(json.loads(line)["url"])
     finally:
         await _ended(child)
 

@@ -73,13 +73,13 @@ async def apply_all(db: Database, writer: Writer, claim: Claim, run: Any) -> Non
         if known["epoch"] != claim.epoch or known["status"] == "unknown":
             result = await writer.find(change, item["op_key"])
         if result is None:
-            points.reached(f"google:{item['kind']}:before")
+            points.reached(f"google:{item['kind']}:before", item["op_key"])
             try:
                 result = await writer.apply(change, item["op_key"], item["precondition"])
             except DependencyFailed:
                 await db.write(lambda tx, i=item: _unknown(tx, claim, i))  # type: ignore[misc]
                 raise
-            points.reached(f"google:{item['kind']}:after")
+            points.reached(f"google:{item['kind']}:after", item["op_key"])
         await db.write(lambda tx, i=item, r=result: _applied(tx, claim, run, i, r))  # type: ignore[misc]
 
 

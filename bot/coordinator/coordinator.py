@@ -6,14 +6,14 @@ Read `step` first: it is one look at a run's rows and the next thing to do about
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select, update
 
-from bot.coordinator import changes, schedules, verify
+from bot.coordinator import artifacts, budget, changes, control, limits, partial, plan, schedules, steering, verify
 from bot.coordinator.intake import INTAKE, taken, untaken
 from bot.coordinator.runs import end_run, fail, start_run
 from bot.errors import DependencyFailed, RunFailed
@@ -22,6 +22,8 @@ from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
 from bot.store.leases import Claim
+from bot.team import recovery
+from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import close_call
 from bot.tools import render
 from bot.tools.team import open_agent
@@ -30,6 +32,7 @@ from bot.types import Check, Json, RunStatus
 MAX_REFUSALS = 3  # of one agent's finish; then a person has to look
 RETRY_S = 5.0
 SOON_S = 0.3  # until agents that are about to move have moved
+BREAK_OFF_S = 0.8  # what calls in flight get to break off when a run is stopped
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,12 @@ class Rows:
     @property
     def verifier(self) -> Any:
         """The verifier of the lead's current answer, if there is one."""
-        return self.agents.get(f"verifier{self.lead['refusals'] + 1}")
+        return self.agents.get(self.verifier_name)
+
+    @property
+    def verifier_name(self) -> str:
+        """A name for each answer of the lead: those that were refused, and those a person wrote after."""
+        return f"verifier{self.lead['refusals'] + self.lead['reopened'] + 1}"
 
 
 @dataclass
@@ -63,6 +71,12 @@ class Coordinator:
     model: str
     offline: bool
     figure_page: str
+    price_as: str = ""
+    approvers: tuple[str, ...] = ()  # of limits that belong to all
+    watch: plan.Watch = field(default_factory=plan.Watch)
+
+    def __post_init__(self) -> None:
+        self._interrupts = Interrupts(self.db)
 
     async def activate(self, claim: Claim) -> float | None:
         """Do what the rows ask for until nothing is left; returns when to look again by product time, or None."""
@@ -73,17 +87,25 @@ class Coordinator:
             return await self.db.write(schedules.tick)
         while True:
             rows = await self.db.read(lambda c: _look(c, claim.run_id))
-            done = await self.step(claim, rows)
+            try:
+                work = self.step(claim, rows)
+                done = await (work if rows.run["control"] == "stop" else self._interrupts.guard(claim.run_id, work))
+            except Stopped:
+                continue
             if done is not True:
                 return done
 
     def _take_requests(self, tx: Tx) -> None:
         today = datetime.datetime.fromtimestamp(tx.now(), ZoneInfo(self.zone)).date().isoformat()
-        for request in untaken(tx):
+        for said in untaken(tx):
+            request = steering.take(tx, said, self.library)
+            if request is None:
+                continue
             schedule = schedules.parse(request.text) if request.kind != "schedule" else None
             run_id = start_run(
-                tx, request, self.library, model=self.model, offline=self.offline, today=today, lead=schedule is None
-            )
+                tx, request, self.library, model=self.model, offline=self.offline, today=today, lead=schedule is None,
+                price_as=self.price_as,
+            )  # fmt: skip
             taken(tx, request, run_id)
             if schedule is not None:
                 due = schedules.add(tx, request, schedule, self.zone)
@@ -98,7 +120,14 @@ class Coordinator:
             return None
         if rows.run["control"] == "stop":
             return await self._stop(claim, rows)
-        failed = next((a for a in rows.agents.values() if a["status"] == "failed"), None)
+        if rows.run["control"] == "pause":
+            return None  # whoever resumes it wakes this
+        if rows.run["control"] == "budget":
+            look = budget.Look(rows.run, list(rows.agents.values()), self.approvers, self.figure_page)
+            return await self.db.write(lambda tx: budget.step(tx, claim, look))
+        if rows.tasks and rows.run["spent"] and not rows.run["estimate"]:
+            await self.db.write(lambda tx: limits.by_plan(tx, claim.run_id))
+        failed = next((a for a in rows.agents.values() if a["status"] == "failed" and not a["finish"]), None)
         if failed is not None:
             return await self._agent_failed(claim, failed)
         for agent in rows.agents.values():
@@ -106,11 +135,7 @@ class Coordinator:
                 return await self._judge_specialist(claim, rows, agent)
         if rows.lead["status"] == "finishing":
             return await self._judge_lead(claim, rows)
-        stuck = _deadlocked(rows)
-        if stuck and not await self.db.read(lambda c: _mail_waits(c, rows)):
-            broken = await self.db.write(lambda tx: _break_wait(tx, claim, rows))
-            return None if broken else self.db.now() + SOON_S
-        return None
+        return await plan.tend(self.db, claim, rows, self.watch)
 
     async def _judge_specialist(self, claim: Claim, rows: Rows, agent: Any) -> bool:
         """A specialist says it is done: its task's checks decide."""
@@ -124,7 +149,12 @@ class Coordinator:
                 place = self._workspace(rows.run["id"], agent["name"])
                 checks = await verify.run_checks(skill, wanted, place)
         passed = all(c.passed for c in checks)
-        await self.db.write(lambda tx: _close_specialist(tx, claim, agent, task, checks, passed))
+
+        def close(tx: Tx) -> None:
+            _close_specialist(tx, claim, agent, task, checks, passed)
+            artifacts.reopen(tx, rows.run)
+
+        await self.db.write(close)
         return True
 
     def _workspace(self, run_id: str, name: str) -> Path:
@@ -138,7 +168,16 @@ class Coordinator:
         if args["status"] != "done":
             await self.db.write(lambda tx: _lead_gave_up(tx, claim, rows, args))
             return True
-        asked = next((a for a in reversed(rows.approvals) if a["kind"] == "changes"), None)
+        asked = next((a for a in reversed(rows.approvals) if a["kind"] == "changes" and a["status"] != "void"), None)
+        if asked is None or asked["status"] == "pending":
+            held = await self.db.write(lambda tx: artifacts.hold(tx, claim, rows.run, rows.lead))
+            if held in ("working", "back"):
+                return held == "back" or None
+            if held:
+                await self.db.write(
+                    lambda tx: _refuse(tx, claim, rows.lead, [Check("nothing_stale", False, held)], "run")
+                )
+                return True
         if asked is not None:
             return await self._after_asking(claim, rows, asked)
         if rows.verifier is not None:
@@ -162,8 +201,10 @@ class Coordinator:
                 "tasks_done", not undone, f"not done: {', '.join(undone)}" if undone else "every planned task is done"
             )
         ]
+        checks += await self.db.read(lambda c: steering.answered(c, rows.run["id"]))
         shown = await self.db.read(lambda c: render.lookup(c, rows.run["id"], self.figure_page))
-        checks += verify.check_reply(args.get("reply", ""), shown, rows.run["request"])
+        asked = await self.db.read(lambda c: render.requested(c, rows.run["id"]))
+        checks += verify.check_reply(args.get("reply", ""), shown, asked)
         skill = self.library.skills.get(rows.run["skill"])
         if skill is not None and not undone:
             place = self._workspace(rows.run["id"], "_check")
@@ -173,7 +214,7 @@ class Coordinator:
 
     async def _hand_to_verifier(self, rows: Rows, checks: list[Json]) -> dict[str, str]:
         """Lay the artifacts out in the verifier's own directory: it sees these and nothing of the workers' story."""
-        name = f"verifier{rows.lead['refusals'] + 1}"
+        name = rows.verifier_name
         return await verify.lay_out(self.db, rows.run["id"], self._workspace(rows.run["id"], name))
 
     async def _after_verifier(self, claim: Claim, rows: Rows) -> float | bool | None:
@@ -239,16 +280,21 @@ class Coordinator:
         end_run(tx, rows.run["id"], RunStatus.DONE, summary=render.slack_links(text))
 
     async def _stop(self, claim: Claim, rows: Rows) -> float | bool | None:
-        if any(a["status"] == "live" and a["lease_owner"] for a in rows.agents.values()):
-            return self.db.now() + SOON_S  # calls in flight break off within a moment
-        message = "Stopped as asked. Nothing that was staged has been written."
-        await self.db.write(lambda tx: _stopped(tx, claim, message))
+        """Calls in flight break off within a moment; then, or when one does not, the run ends with what it has."""
+        by, at = await self.db.read(lambda c: control.stopped_by(c, claim.run_id))
+        busy = any(a["status"] in ("live", "finishing") and a["lease_owner"] for a in rows.agents.values())
+        if busy and self.db.now() < at + BREAK_OFF_S:
+            return at + BREAK_OFF_S
+        await self.db.write(lambda tx: _stopped(tx, claim, by, self.figure_page))
         return True
 
     async def _agent_failed(self, claim: Claim, agent: Any) -> bool:
         rows = await self.db.read(lambda c: journal.rows(c, claim.run_id, agent_id=agent["id"]))
         body: Json = next((r["body"] for r in reversed(rows) if r["kind"] == "agent.failed"), {})
         kind, words = body.get("kind", "agent_failed"), body.get("message", "An agent failed.")
+        if agent["name"] != "lead" and agent["role"] != "verifier" and recovery.can_be_taken_over(kind):
+            await self.db.write(lambda tx: plan.failed(tx, claim, agent, kind, words))
+            return True
         await self.db.write(lambda tx: _failed(tx, claim, kind, words))
         return True
 
@@ -289,7 +335,10 @@ def _close_specialist(tx: Tx, claim: Claim, agent: Any, task: Any, checks: list[
         )
     )
     data = {"report": True, "status": status, "task": agent["task"], "summary": summary}
-    mail.send(tx, claim.run_id, agent["name"], agent["parent"] or "lead", summary, data=data, files=files)
+    lead = plan.reports_to(tx, claim.run_id, agent)
+    if lead is not None:
+        mail.send(tx, claim.run_id, agent["name"], lead, summary, data=data, files=files)
+    plan.unread(tx, claim.run_id, agent)
 
 
 def _finished(tx: Tx, agent: Any) -> None:
@@ -339,7 +388,7 @@ def _open_verifier(
         "reply": rows.lead["finish"]["args"].get("reply", ""),
     }
     open_agent(
-        tx, claim.run_id, rows.run["team_id"], name=f"verifier{rows.lead['refusals'] + 1}", role="verifier",
+        tx, claim.run_id, rows.run["team_id"], name=rows.verifier_name, role="verifier",
         parent="cadre", brief="Judge whether the criteria hold, from the artifacts in your workspace alone.",
         inputs=inputs,
     )  # fmt: skip
@@ -361,49 +410,6 @@ def _lead_gave_up(tx: Tx, claim: Claim, rows: Rows, args: Json) -> None:
     fail(tx, claim.run_id, "verification" if unverified else "blocked", words)
 
 
-def _deadlocked(rows: Rows) -> bool:
-    """Everyone alive waits for mail, and nobody is left who could send any."""
-    alive = [a for a in rows.agents.values() if a["status"] in ("live", "finishing")]
-    waits = [a for a in alive if a["status"] == "live" and (a["waiting"] or {}).get("for") == "mail"]
-    return bool(alive) and len(waits) == len(alive) and not any(a["status"] == "pending" for a in rows.approvals)
-
-
-def _mail_waits(connection: Connection, rows: Rows) -> bool:
-    """Whether one of the waiting agents has mail it would wake for."""
-    for agent in rows.agents.values():
-        if agent["status"] != "live":
-            continue
-        wanted = (agent["waiting"] or {}).get("from", [])
-        heard = mail.undelivered(connection, rows.run["id"], agent["name"], agent["mail_cursor"])
-        if any(not wanted or m["sender"] in wanted for m in heard):
-            return True
-    return False
-
-
-def _break_wait(tx: Tx, claim: Claim, rows: Rows) -> bool:
-    """Tell one waiting agent that its wait can never end: specialists first, the lead when it is the last.
-
-    False when it was about to move by itself.
-    """
-    tx.fence(claim.agent_id, claim.epoch)
-    waiting = [a for a in rows.agents.values() if a["status"] == "live"]
-    chosen = next((a for a in waiting if a["name"] != "lead"), rows.lead)
-    row = tx.execute(select(t.agent).where(t.agent.c.id == chosen["id"])).mappings().one()
-    if not row["waiting"] or row["wake_seq"] != row["slept_seq"]:
-        return False
-    reports = [
-        f"{m['sender']}: {m['text']}"
-        for m in mail.undelivered(tx.connection, claim.run_id, chosen["name"], chosen["mail_cursor"])
-        if m["data"].get("report") and m["data"]["status"] != "done"
-    ]
-    wanted = ", ".join(row["waiting"].get("from", [])) or "anyone"
-    words = " ".join(reports) or f"Nobody is left who could write: {wanted} will not answer."
-    close_call(tx, claim.run_id, row["id"], row["waiting"]["id"], {"ok": False, "error": words}, True, "failed")
-    tx.execute(update(t.agent).where(t.agent.c.id == row["id"]).values(waiting=None))
-    tx.wake(row["id"])
-    return True
-
-
 def _expire(tx: Tx, claim: Claim, asked: Any) -> None:
     tx.fence(claim.agent_id, claim.epoch)
     tx.execute(
@@ -423,10 +429,13 @@ def _rejected(tx: Tx, claim: Claim, rows: Rows, asked: Any) -> None:
     end_run(tx, claim.run_id, RunStatus.STOPPED, kind=asked["status"], message=message, summary=message)
 
 
-def _stopped(tx: Tx, claim: Claim, message: str) -> None:
+def _stopped(tx: Tx, claim: Claim, why: str, figure_page: str) -> None:
     tx.fence(claim.agent_id, claim.epoch)
     changes.discard(tx, claim.run_id, "discarded")
-    end_run(tx, claim.run_id, RunStatus.STOPPED, kind="stopped", message=message, summary=message)
+    reason = {"deleted": "The request was deleted. ", "replaced": "Another request took its place. "}.get(why, "")
+    message = f"{reason}{partial.written(tx.connection, claim.run_id)}"
+    summary = partial.partial_result(tx.connection, claim.run_id, figure_page)
+    end_run(tx, claim.run_id, RunStatus.STOPPED, kind="stopped", message=message, summary=summary)
 
 
 def _failed(tx: Tx, claim: Claim, kind: str, words: str) -> None:

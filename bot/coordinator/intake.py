@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import select, update
 
 from bot.store.database import Tx
 from bot.store.schema import agent, inbox
@@ -15,25 +13,12 @@ INTAKE = "_intake"  # the agent row that turns inbox rows into runs
 
 def receive(tx: Tx, request: Request) -> bool:
     """Keep a request and wake the intake; False when this occurrence was already kept."""
-    make = pg_insert if tx.connection.dialect.name == "postgresql" else sqlite_insert
-    kept = tx.execute(
-        make(inbox)
-        .values(
-            team_id=request.team,
-            channel=request.channel,
-            key=request.key,
-            kind=request.kind,
-            event_id=request.event_id,
-            user=request.user,
-            thread=request.thread,
-            channel_name=request.channel_name,
-            text=request.text,
-            received_at=tx.now(),
-            state="new",
-        )
-        .on_conflict_do_nothing()
-    )
-    if kept.rowcount == 0:
+    kept = tx.add(
+        inbox, team_id=request.team, channel=request.channel, key=request.key, kind=request.kind,
+        event_id=request.event_id, user=request.user, thread=request.thread, channel_name=request.channel_name,
+        text=request.text, received_at=tx.now(), state="new",
+    )  # fmt: skip
+    if not kept:
         return False
     if tx.execute(select(agent.c.id).where(agent.c.id == INTAKE)).first() is None:
         raise RuntimeError("the store has no intake: start the application first")
@@ -43,19 +28,10 @@ def receive(tx: Tx, request: Request) -> bool:
 
 def ensure_intake(tx: Tx) -> None:
     """Make the intake's row once; it belongs to no run."""
-    if tx.execute(select(agent.c.id).where(agent.c.id == INTAKE)).first() is None:
-        tx.execute(
-            insert(agent).values(
-                id=INTAKE,
-                team_id="",
-                run_id=None,
-                kind="coordinator",
-                name=INTAKE,
-                status="live",
-                wake_seq=0,
-                labels={},
-            )
-        )
+    tx.add(
+        agent, id=INTAKE, team_id="", run_id=None, kind="coordinator", name=INTAKE, status="live", wake_seq=0,
+        labels={},
+    )  # fmt: skip
 
 
 def untaken(tx: Tx) -> list[Request]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from bot.coordinator import artifacts, limits
 from bot.skills import Match, SkillLibrary
 from bot.store import journal
 from bot.store import schema as t
@@ -17,13 +18,14 @@ from bot.types import Request, RunStatus
 
 
 def start_run(
-    tx: Tx, request: Request, library: SkillLibrary, *, model: str, offline: bool, today: str, lead: bool
-) -> str:
+    tx: Tx, request: Request, library: SkillLibrary, *, model: str, offline: bool, today: str, lead: bool,
+    price_as: str = "",
+) -> str:  # fmt: skip
     """Make a run of a request: its row, the two that work for it in code, and its lead unless code alone answers.
 
     Returns the run's id.
     """
-    found = library.match(request.text) if lead else None
+    found = library.match(limits.plain(request.text)) if lead else None
     run_id = f"run-{secrets.token_hex(6)}"
     tx.execute(
         insert(t.run).values(
@@ -32,6 +34,8 @@ def start_run(
             thread=request.thread, kind=request.kind, request=request.text, skill=found.skill if found else "",
             understood=found.understood if found else "", way=found.way if found else "",
             mode=found.mode if found else "delegation", status=RunStatus.WORKING, model=model, offline=offline,
+            price_as=price_as if offline else "",
+            automation_id=request.key.partition("@")[0] if request.kind == "schedule" else None,
             created_at=tx.now(), labels={"readers": [request.channel]},
         )
     )  # fmt: skip
@@ -41,7 +45,10 @@ def start_run(
     if not lead:
         return run_id
     inputs = _inputs(found, request, today)
+    if found is not None and found.goes_on:
+        inputs = {**inputs, **artifacts.go_on(tx, request, run_id, found.skill)}
     open_agent(tx, run_id, request.team, name="lead", role=found.role if found else "lead", inputs=inputs)
+    limits.begin(tx, run_id)
     return run_id
 
 
@@ -80,8 +87,11 @@ def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: 
         tx.execute(
             update(t.agent)
             .where(t.agent.c.id == agent_id)
-            .values(status="done" if status is RunStatus.DONE else "stopped", waiting=None)
-        )
+            .values(
+                status="done" if status is RunStatus.DONE else "stopped", waiting=None,
+                epoch=t.agent.c.epoch + 1, lease_owner=None, lease_until=0.0,  # what still works finds itself fenced
+            )
+        )  # fmt: skip
         tx.wake(agent_id)
     journal.append(tx, run_id, "run.ended", {"status": status, "kind": kind, "message": message})
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from sqlalchemy import insert, select, update
 
+from bot.coordinator import limits
 from bot.coordinator.intake import receive
 from bot.store import schema as t
 from bot.store.database import Tx
@@ -68,9 +69,11 @@ def next_time(recurrence: str, zone: str, after: float) -> datetime.datetime:
 def add(tx: Tx, request: Request, schedule: Schedule, zone: str) -> datetime.datetime:
     """Keep a recurring request; returns when it is due first."""
     due = next_time(schedule.recurrence, zone, tx.now())
+    automation = f"auto-{secrets.token_hex(5)}"
+    limits.for_automation(tx, request.team, automation, schedule.request)
     tx.execute(
         insert(t.automation).values(
-            id=f"auto-{secrets.token_hex(5)}", team_id=request.team, channel=request.channel,
+            id=automation, team_id=request.team, channel=request.channel,
             channel_name=request.channel_name, owner=request.user, request=schedule.request,
             recurrence=schedule.recurrence, zone=zone, words=schedule.words, status="active",
             next_at=due.timestamp(), created_at=tx.now(),
@@ -82,19 +85,10 @@ def add(tx: Tx, request: Request, schedule: Schedule, zone: str) -> datetime.dat
 
 def ensure_ticker(tx: Tx) -> None:
     """Make the ticker's row once; it belongs to no run."""
-    if tx.execute(select(t.agent.c.id).where(t.agent.c.id == TICKER)).first() is None:
-        tx.execute(
-            insert(t.agent).values(
-                id=TICKER,
-                team_id="",
-                run_id=None,
-                kind="coordinator",
-                name=TICKER,
-                status="live",
-                wake_seq=0,
-                labels={},
-            )
-        )
+    tx.add(
+        t.agent, id=TICKER, team_id="", run_id=None, kind="coordinator", name=TICKER, status="live", wake_seq=0,
+        labels={},
+    )  # fmt: skip
 
 
 def tick(tx: Tx) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ from bot.store import journal
 from bot.store import schema as t
 from bot.store.database import Database
 from bot.tools import render
-from bot.tools.scripts import run_child
+from bot.tools.child import run_child
 from bot.types import Check, Json
 
 REPLY_LINES = 12
@@ -29,8 +30,13 @@ async def lay_out(db: Database, run_id: str, place: Path, only: str = "") -> dic
         found = connection.execute(
             select(t.artifact).where(t.artifact.c.run_id == run_id).order_by(t.artifact.c.version)
         ).mappings()
-        latest = {row["name"]: row["sha256"] for row in found if row["path"] and row["name"].startswith(only)}
-        return {name: (digest, journal.get_blob(connection, digest)) for name, digest in latest.items()}
+        latest = {row["name"]: row for row in found if row["path"] and row["name"].startswith(only)}
+        files = {name: (row["sha256"], journal.get_blob(connection, row["sha256"])) for name, row in latest.items()}
+        kept = {name: row["status"] for name, row in latest.items() if row["status"] == "accepted"}
+        if kept:  # what a person took as it is, against newer sources
+            said = json.dumps(kept, sort_keys=True).encode()
+            files["artifacts.json"] = hashlib.sha256(said).hexdigest(), said
+        return files
 
     files = await db.read(newest)
     await asyncio.to_thread(_write_all, place, {name: data for name, (_, data) in files.items()})

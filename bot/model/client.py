@@ -1,12 +1,15 @@
-"""The model over the Messages API: the anthropic SDK as transport and types, no hidden retries."""
+"""The model over the Messages API: address, credentials and connections of the anthropic SDK, no hidden retries."""
 
 from __future__ import annotations
 
 import importlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.errors import CadreError, DependencyFailed, OperatorMustFix
+from bot.model.reply import Assembly, Reply
 from bot.store import points
 from bot.types import Json
 
@@ -14,13 +17,25 @@ OFFLINE_MODEL = "cadre-offline-playbook"
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One finished reply: content blocks as JSON, why it stopped, tokens used."""
+class Prompt:
+    """A request's bytes: what never changes for an agent, then its messages, each encoded once."""
 
-    content: list[Json]
-    stop_reason: str
-    usage: dict[str, int]  # input, output, cache_read, cache_write
-    model: str
+    head: bytes  # from Model.head
+    user_id: str  # <run>/<agent>
+    messages: Sequence[bytes]
+    max_tokens: int
+    number: int  # of the request among the agent's
+
+    @property
+    def about(self) -> str:
+        """Which call this is."""
+        return f"{self.user_id}#{self.number}"
+
+    def body(self) -> bytes:
+        """The request. What may change stands last, so that consecutive requests share their prefix."""
+        user = json.dumps({"user_id": self.user_id}).encode()
+        tail = b'],"max_tokens":%d}' % self.max_tokens
+        return b"".join((self.head, b',"metadata":', user, b',"messages":[', b",".join(self.messages), tail))
 
 
 class ModelRejected(OperatorMustFix):
@@ -31,9 +46,11 @@ class Model(Protocol):
     name: str
     offline: bool
 
-    async def complete(
-        self, *, system: list[Json], messages: list[Json], tools: list[Json], max_tokens: int, user_id: str
-    ) -> Reply:
+    def head(self, *, system: list[Json], tools: list[Json]) -> bytes:
+        """The unchanging part of the requests of all agents of a role."""
+        ...
+
+    async def complete(self, prompt: Prompt) -> Reply:
         """One reply. Raises DependencyFailed when trying again may help, ModelRejected when it will not."""
         ...
 
@@ -45,55 +62,46 @@ class AnthropicModel:
         self.name = name
         self.offline = name == OFFLINE_MODEL
         # Imported by name at first use: the SDK costs a second, which no acknowledgement should wait for.
-        self._sdk: Any = importlib.import_module("anthropic")
-        self._client = self._sdk.AsyncAnthropic(
-            api_key=api_key or "offline", base_url=base_url or None, max_retries=0, timeout=timeout_s
+        sdk: Any = importlib.import_module("anthropic")
+        self._http = sdk.DefaultAioHttpClient(timeout=timeout_s)  # parses in C
+        self._client = sdk.AsyncAnthropic(
+            api_key=api_key or "offline", base_url=base_url or None, max_retries=0, http_client=self._http
         )
+        # The SDK knows address, credentials and version; building each request anew costs more than sending it.
+        self._url = f"{str(self._client.base_url).rstrip('/')}/v1/messages"
+        self._headers = {**self._client.default_headers, "accept": "text/event-stream"}
 
-    async def complete(
-        self, *, system: list[Json], messages: list[Json], tools: list[Json], max_tokens: int, user_id: str
-    ) -> Reply:
-        sdk = self._sdk
-        points.reached("model:before")
+    def head(self, *, system: list[Json], tools: list[Json]) -> bytes:
+        """The unchanging part of requests, with the breakpoint that moves along with the messages."""
+        head = {
+            "model": self.name, "tools": tools, "system": system, "stream": True,
+            "cache_control": {"type": "ephemeral"},
+        }  # fmt: skip
+        return json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+
+    async def complete(self, prompt: Prompt) -> Reply:
+        """One streamed reply, built from its events."""
+        points.reached("model:before", prompt.about)
+        reply = Assembly()
+        request = self._http.build_request("POST", self._url, content=prompt.body(), headers=self._headers)
         try:
-            async with self._client.messages.stream(
-                model=self.name,
-                max_tokens=max_tokens,
-                system=system,
-                messages=messages,
-                tools=tools,
-                metadata={"user_id": user_id},
-            ) as stream:
-                message = await stream.get_final_message()
-        except sdk.RateLimitError as error:
-            raise DependencyFailed("The model limits requests at the moment.", retry_after=_after(error)) from error
-        except (sdk.AuthenticationError, sdk.PermissionDeniedError, sdk.NotFoundError) as error:
-            raise ModelRejected(
-                f"The model did not accept the credentials or name set for it: {_words(error)}"
-            ) from error
-        except (sdk.BadRequestError, sdk.UnprocessableEntityError) as error:
-            raise ModelRejected(f"The model could not read the request: {_words(error)}") from error
-        except (sdk.APIError, OSError, ValueError) as error:
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    raise _refusal(response.status_code, response.headers, await response.aread())
+                async for event in _events(response.aiter_bytes()):
+                    reply.take(event)
+            finally:
+                await response.aclose()
+        except (OSError, ValueError, KeyError) as error:
             raise DependencyFailed(f"The model did not answer properly: {_words(error)}") from error
         except Exception as error:
-            # A stream that breaks in the middle raises the transport's own errors, which the SDK does not wrap.
-            if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"):
+            # What breaks on the way raises the transport's own errors.
+            if type(error).__module__.split(".")[0] not in ("httpx2", "httpcore2", "aiohttp"):
                 raise
             raise DependencyFailed(f"The model's reply broke off: {type(error).__name__}") from error
-        points.reached("model:after")
-        if message.stop_reason is None:
-            raise DependencyFailed("The model's reply broke off before its end.")
-        return Reply(
-            content=[_plain(block) for block in message.content],
-            stop_reason=message.stop_reason,
-            usage={
-                "input": message.usage.input_tokens,
-                "output": message.usage.output_tokens,
-                "cache_read": message.usage.cache_read_input_tokens or 0,
-                "cache_write": message.usage.cache_creation_input_tokens or 0,
-            },
-            model=message.model,
-        )
+        points.reached("model:after", prompt.about)
+        return reply.finished()
 
     async def close(self) -> None:
         await self._client.close()
@@ -121,22 +129,39 @@ async def choose_model(*, wanted: str, api_key: str, base_url: str) -> str:
     return str(next((name for name in offered if "sonnet" in name), offered[0]))
 
 
-def _plain(block: Any) -> Json:
-    """A content block as the API accepts it back."""
-    data: Json = block.model_dump(mode="json", exclude_none=True)
-    if data.get("type") == "tool_use":
-        return {k: data[k] for k in ("type", "id", "name", "input")}
-    if data.get("type") == "text":
-        return {"type": "text", "text": data["text"]}
-    return data
+async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Json]:
+    """The server-sent events in a stream of bytes, as JSON."""
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
+        for event in whole:
+            at = event.find(b"data:")
+            if at >= 0:
+                yield json.loads(event[at + 5 :])
 
 
-def _after(error: Any) -> float | None:
+def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> CadreError:
+    """What an answer other than a stream means."""
     try:
-        return float(error.response.headers.get("retry-after", ""))
+        error = json.loads(body).get("error") or {}
+        words = str(error.get("message") or error)[:300]
+    except (ValueError, AttributeError):
+        words = f"HTTP {status}"
+    if status == 429:
+        return DependencyFailed("The model limits requests at the moment.", retry_after=_seconds(headers))
+    if status in (401, 403, 404):
+        return ModelRejected(f"The model did not accept the credentials or name set for it: {words}")
+    if 400 <= status < 500 and status not in (408, 409):
+        return ModelRejected(f"The model could not read the request: {words}")
+    return DependencyFailed(f"The model did not answer properly: {words}", retry_after=_seconds(headers))
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    try:
+        return float(headers.get("retry-after", ""))
     except ValueError:
         return None
 
 
-def _words(error: CadreError | Exception) -> str:
-    return str(getattr(error, "message", "") or error)[:300]
+def _words(error: Exception) -> str:
+    return str(error)[:300] or type(error).__name__

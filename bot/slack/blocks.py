@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bot.slack import cards, messages
 from bot.slack.cards import Block, context, section, sections
-from bot.types import Artifact, RunStatus, RunView
+from bot.types import Artifact, RunStatus, RunView, Said
 
 TEXT_MAX = 12_000
 BLOCKS_MAX = 50
@@ -18,13 +18,16 @@ NOTICES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Post:
-    """One message that should be visible. `held` ones may wait for a quieter moment; `top` ones open the thread."""
+    """One message that should be visible. `held` ones may wait for a quieter moment; `top` ones open the thread;
+    `quiet` ones are brought up to date where they are visible and are never posted anew.
+    """
 
     key: str
     text: str
     blocks: tuple[Block, ...] = ()
     held: bool = False
     top: bool = False
+    quiet: bool = False
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,8 +53,11 @@ def render(
     if not run.thread_ts:
         posts.append(_header(view, kind))
     posts.append(_ack(view))
-    if view.tasks:
+    if _shared(view) and (ended or not run.muted):
         posts.append(_plan(view, ended))
+    for passed in () if run.muted else view.budget.lines:
+        text = messages.soft_line(passed)
+        posts.append(_post(f"budget/{passed['seq']}", text, [section(text)]))
     for approval in view.approvals:
         when = (decided or {}).get(approval.id)
         blocks = cards.approval(approval, run.requester, ended, when)
@@ -59,13 +65,16 @@ def render(
         if cards.closed(approval, ended):
             text = f"{text}\n{messages.outcome(approval, when)}"
         posts.append(_post(f"approval/{approval.id}", text, blocks))
+    posts += [_said(view, one) for one in view.said if not one.late]
     if ended:
         posts.append(_end(view, top=False))
-    return posts
+    return posts + [_said(view, one) for one in view.said if one.late]
 
 
-def _post(key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False) -> Post:
-    return Post(key, messages.brief(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top)
+def _post(
+    key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False, quiet: bool = False
+) -> Post:
+    return Post(key, messages.brief(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top, quiet)
 
 
 def _header(view: RunView, kind: str) -> Post:
@@ -80,7 +89,14 @@ def _ack(view: RunView) -> Post:
         blocks += _notices(view)
     if view.run.offline:
         blocks.append(context(messages.OFFLINE))
+    if view.budget.limit:
+        blocks.append(context(messages.limit(view.budget)))
     return _post("ack", text, blocks)
+
+
+def _said(view: RunView, one: Said) -> Post:
+    text = messages.said(one, view.run)
+    return _post(f"said/{one.seq}", text, [section(text)])
 
 
 def _notices(view: RunView) -> list[Block]:
@@ -88,20 +104,33 @@ def _notices(view: RunView) -> list[Block]:
     return [section(messages.escape(messages.cut(text, 500))) for text in told[-NOTICES_SHOWN:]]
 
 
+def _shared(view: RunView) -> bool:
+    """Whether there is a plan to show: one agent with one task is a small ask, and its reply is enough."""
+    workers = [agent for agent in view.agents if agent.role != "verifier"]
+    return len(view.tasks) > 1 or bool(view.tasks and (len(workers) > 1 or view.approvals))
+
+
 def _plan(view: RunView, ended: bool) -> Post:
     title = messages.plan_title(view.run, view.tasks)
     blocks: list[Block] = [cards.plan(view, title, ended), *_notices(view)]
+    money = messages.running_total(view.cost, view.budget)
+    if view.run.mode_reason:
+        blocks.append(context(messages.way(view.run)))
+    if money and not ended:
+        blocks.append(context(money))
     if not ended:
-        blocks.append(cards.stop_button(view.run))
-    return _post("plan", messages.escape(title), blocks, held=not ended)
+        blocks.append(cards.controls(view.run))
+    return _post("plan", messages.escape(title), blocks, held=not ended, quiet=view.run.muted)
 
 
 def _end(view: RunView, *, top: bool) -> Post:
     if view.run.status != RunStatus.DONE:
         text = messages.failure(view.run, written=bool(view.effects))
+        partial = messages.harmless(view.summary_text.strip())
+        ended_early = (view.run.error or {}).get("kind") in ("stopped", "budget")
+        if partial and (view.run.status == RunStatus.FAILED or ended_early):
+            text = f"{text}\n{partial}"
         blocks = sections(text)
-        if view.summary_text and view.run.status == RunStatus.FAILED:
-            blocks += sections(messages.harmless(view.summary_text))
         return _post("result", text, [*blocks, *_made(view), *_footer(view, [])], top=top)
     text = messages.harmless(view.summary_text.strip()) or f"Done: {messages.escape(messages.topic(view.run))}"
     return _post("result", text, [*sections(text), *_made(view), *_footer(view, _verified(view))], top=top)
@@ -131,7 +160,7 @@ def _verified(view: RunView) -> list[str]:
 
 
 def _footer(view: RunView, said: list[str]) -> list[Block]:
-    lines = [*said, f"Cost: {messages.spent(view.cost)}"]
+    lines = [*said, f"Cost: {messages.final_cost(view)}"]
     if view.run.offline:
         lines.append(messages.OFFLINE)
     return [context(" · ".join(lines))]

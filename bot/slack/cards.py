@@ -113,8 +113,11 @@ def plan(view: RunView, title: str, ended: bool) -> Block:
     return {"type": "plan", "title": title, "tasks": told}
 
 
-def stop_button(run: RunInfo) -> Block:
-    return {"type": "actions", "elements": [button(messages.STOP, "stop", {"run": run.id})]}
+def controls(run: RunInfo) -> Block:
+    """The buttons below a plan: stop it, and pause it or let it go on."""
+    other = (messages.RESUME, "resume") if run.control == "pause" else (messages.PAUSE, "pause")
+    told = {"run": run.id}
+    return {"type": "actions", "elements": [button(messages.STOP, "stop", told), button(*other, told)]}
 
 
 def _task(task: Task, mail: list[Message], budget: int, ended: bool) -> Block:
@@ -196,15 +199,19 @@ def approval(one: Approval, requester: str, ended: bool, decided_at: float | Non
     blocks = [section(messages.asks(one, requester))]
     if one.kind == "changes":
         blocks += _changes(one.preview.get("changes") or [])
+    if one.kind == "plan":
+        blocks += sections(messages.planned(one.preview))
     if closed(one, ended):
         return [*blocks, section(messages.outcome(one, decided_at))]
-    if one.kind == "changes":
+    if one.kind in ("changes", "plan"):
         value = {"id": one.id, "sha": one.args_sha256}
         buttons = [
             button(messages.APPROVE, "approve", value, "primary"),
             button(messages.REJECT, "reject", value, "danger"),
         ]
         hint = f"Nothing is written before you approve. Fingerprint of these changes: {one.args_sha256[:12]}."
+        if one.kind == "plan":
+            hint = messages.PLAN_HINT
     else:
         options = [str(option) for option in one.preview.get("options") or []][:OPTIONS_MAX]
         buttons = [
@@ -212,7 +219,7 @@ def approval(one: Approval, requester: str, ended: bool, decided_at: float | Non
             for n, option in enumerate(options)
             if option.strip()
         ]
-        hint = "You can also answer in your own words: reply in this thread."
+        hint = messages.OWN_WORDS.get(one.kind, messages.OWN_WORDS["question"])
     if one.expires_at:
         hint = f"{hint} Open until {messages.at(one.expires_at)}."
     if buttons:

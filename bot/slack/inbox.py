@@ -14,9 +14,10 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.coordinator import control
+from bot.coordinator.control import Place, Told
 from bot.coordinator.intake import receive, taken
 from bot.slack import requests
-from bot.slack.requests import Ignored, Seen
+from bot.slack.requests import Changed, Ignored, Seen, Word
 from bot.slack.scheduler import Done, Refused, Scheduler
 from bot.store.database import Database, Tx
 from bot.store.schema import inbox, run, seen_message
@@ -34,7 +35,7 @@ class Taken:
     reason: str = ""
     member: bool = True  # of the channel a command came from
     fresh: bool = True  # False for a second delivery
-    stopped: bool | None = None  # for `stop`: whether anything was going on
+    told: Told | None = None  # what became of a word of control
 
 
 class Inbox:
@@ -58,6 +59,9 @@ class Inbox:
         request = requests.from_command(body)
         if isinstance(request, Ignored):
             return Taken(reason=request.reason)
+        word = requests.control_word(request.text)
+        if word is not None:
+            return await self.db.write(lambda tx: _controlled(tx, request, word))
         if not await self._is_member(request):
             return Taken(reason="not a member", member=False)
         fresh = await self.db.write(lambda tx: receive(tx, request))
@@ -83,11 +87,14 @@ def _event(tx: Tx, body: Json, bot_user: str) -> Taken:
     if message is not None:
         _remember(tx, message)
     if event.get("type") == "agent_session_stopped":
-        thread = str(event.get("thread_ts", ""))
-        going = control.stop(tx, body.get("team_id", ""), event.get("channel", ""), thread, event.get("user", ""))
-        return Taken(reason="stop", stopped=going)
+        place = (str(event.get("channel", "")), str(event.get("thread_ts", "")), str(event.get("user", "")))
+        control.stop(tx, str(body.get("team_id", "")), *place)
+        return Taken(reason="stop")
     if event.get("type") == "member_joined_channel" and event.get("user") == bot_user:
         return _joined(tx, body, event)
+    change = requests.changed(body, bot_user)
+    if change is not None:
+        return _changed(tx, change)
     request = requests.from_event(body, bot_user)
     if isinstance(request, Ignored):
         return Taken(reason=request.reason)
@@ -99,18 +106,58 @@ def _request(tx: Tx, request: Request) -> Taken:
         return Taken(reason="a thread without Cadre")
     if not request.text:
         return Taken(request, reason="help")
+    word = requests.control_word(request.text)
+    place = _place(request)
+    if word is not None and (word.name != "resume" or control.paused(tx, place)):
+        return _controlled(tx, request, word)
+    if request.kind == "reply" and requests.to_nobody(request.text) and not _asked(tx, request):
+        return Taken(reason="not said to Cadre")
     if not receive(tx, request):
         return Taken(request, fresh=False)
-    in_thread = request.thread != request.key
-    place = (request.team, request.channel, request.thread, request.user)
-    if in_thread and requests.is_stop(request.text):
-        going = control.stop(tx, *place)
-        taken(tx, request, None)
-        return Taken(request, reason="stop", stopped=going)
-    if in_thread and control.answer_in_thread(tx, *place, request.text):
+    if request.thread != request.key and control.answer_in_thread(tx, place, request.text):
         taken(tx, request, None)
         return Taken(request, reason="answer")
     return Taken(request)
+
+
+def _controlled(tx: Tx, request: Request, word: Word) -> Taken:
+    """A word of control counts in the transaction that keeps it: it waits for nobody."""
+    if not receive(tx, request):
+        return Taken(request, reason="control", fresh=False)
+    taken(tx, request, None)
+    return Taken(request, reason="control", told=control.say(tx, word.name, _place(request, word.run_id)))
+
+
+def _place(request: Request, run_id: str = "") -> Place:
+    """Where a request was said; one that opens a thread of its own is about the channel."""
+    thread = request.thread if request.thread != request.key else ""
+    return Place(request.team, request.channel, thread, request.user, run_id)
+
+
+def _asked(tx: Tx, request: Request) -> bool:
+    """Whether an agent waits for an answer in this thread; thanks to a colleague by name is never one."""
+    return not request.text.startswith("@") and control.asks(tx, _place(request))
+
+
+def _changed(tx: Tx, change: Changed) -> Taken:
+    """An edit of a request changes the course of its run; its deletion stops it."""
+    if change.deleted:
+        stopped = control.withdraw(tx, change.team, change.channel, change.ts, change.user)
+        return Taken(reason="deleted" if stopped else "a message to others")
+    origin = control.requested_by(tx, change.team, change.channel, change.ts)
+    if origin is None or origin["text"] == change.text or not change.text:
+        return Taken(reason="an edit that changes no request")
+    request = Request(
+        team=change.team,
+        channel=change.channel,
+        thread=change.thread,
+        key=f"{change.ts}:{change.stamp}",
+        kind="edit",
+        user=change.user,
+        text=change.text,
+        channel_name=origin["channel_name"],
+    )
+    return Taken(request, reason="edit", fresh=receive(tx, request))
 
 
 def _takes_part(connection: Connection, request: Request) -> bool:

@@ -18,6 +18,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from sqlalchemy import select
 
 from bot.coordinator import control
+from bot.coordinator.control import Place
 from bot.slack import messages
 from bot.slack.cards import section
 from bot.slack.inbox import TAKEN, Inbox, Taken
@@ -29,8 +30,6 @@ from bot.types import Json
 log = structlog.get_logger()
 
 COMMANDS = ("/cadre", "/quarter-close")
-EVENTS = ("app_mention", "message", "agent_session_stopped", "member_joined_channel", "app_home_opened")
-NOTHING_RUNS = "Nothing is going on in this thread."
 
 
 class Listeners:
@@ -60,8 +59,11 @@ class Listeners:
             return
         if taken.reason == "help" and body["event"]["type"] == "app_mention":
             self.later(self.post(request.team, request.channel, messages.HELP, request.thread))
-        elif taken.reason == "stop" and not taken.stopped:
-            self.later(self.whisper(request.team, request.channel, request.user, NOTHING_RUNS, request.thread))
+        elif taken.told is not None:
+            thread = request.thread if request.thread != request.key else ""
+            words = messages.controlled(taken.told, here=bool(thread))
+            if words:
+                self.later(self.whisper(request.team, request.channel, request.user, words, thread))
 
     async def joined(self, context: AsyncBoltContext) -> None:
         taken: Taken = context[TAKEN]
@@ -84,6 +86,8 @@ class Listeners:
             text = messages.not_member(f"{body['command']} {body.get('text', '')}".strip())
         elif taken.request is None:
             text = messages.HELP
+        elif taken.reason == "control":
+            text = messages.controlled(taken.told, here=False) if taken.told else messages.ALREADY_SAID
         else:
             text = messages.command_taken(taken.request.text)
         await ack(text=text, response_type="ephemeral")
@@ -110,15 +114,17 @@ class Listeners:
         )
         await self._decided(ack, body, told)
 
-    async def stop(self, ack: AsyncAck, body: Json) -> None:
-        """The Stop button of a plan."""
+    async def control(self, ack: AsyncAck, body: Json, action: Json) -> None:
+        """A button of the plan: stop, pause or resume this run."""
         team, channel, thread, user = _team(body), _channel(body), _thread(body), body["user"]["id"]
-        going = await self._write(lambda tx: control.stop(tx, team, channel, thread, user))
-        if going is None:
+        place = Place(team, channel, thread, user, str(_value(action).get("run", "")))
+        told = await self._write(lambda tx: control.say(tx, action["action_id"], place))
+        if told is None:
             return
         await ack()
-        if not going:
-            self.later(self.whisper(team, channel, user, NOTHING_RUNS, thread))
+        words = messages.controlled(told, here=True)
+        if words:
+            self.later(self.whisper(team, channel, user, words, thread))
 
     async def _write(self, work: Any) -> Any:
         """The outcome, or None when nothing could be kept: then Slack shows the person that the button failed."""
@@ -168,7 +174,8 @@ def register_listeners(app: AsyncApp, db: Database, scheduler: Scheduler) -> Lis
     app.action("approve")(listeners.decide)
     app.action("reject")(listeners.decide)
     app.action(re.compile(r"answer:\d+"))(listeners.answer)
-    app.action("stop")(listeners.stop)
+    for word in ("stop", "pause", "resume"):
+        app.action(word)(listeners.control)
     return listeners
 
 

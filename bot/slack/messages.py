@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from bot.types import Approval, Cost, RunInfo, Task
+from bot.coordinator.control import Told
+from bot.types import Approval, Budget, Cost, Json, RunInfo, RunView, Said, Task
 
 OFFLINE = "offline playbook, no language model"
 
@@ -13,8 +14,10 @@ HELP = (
     "Mention me with what you need, in a channel or here: I work in the thread and ask before I write anything.\n"
     "• `@cadre close Q3 2026` reviews the quarter against the forecast\n"
     "• `@cadre every weekday at 9:00 digest this channel`\n"
-    "• `@cadre stop` in a thread ends the work there\n"
-    "Commands: `/cadre close Q3 2026`, `/quarter-close Q3 2026`, `/quarter-close summary`."
+    "• in a thread where I work: `stop`, `pause`, `resume`, `status`, `why`, `mute`; anything else you write there "
+    "changes the course of that work, and so does an edit of your request\n"
+    "• `@cadre stop` outside a thread, or `/cadre stop`, ends the latest work of the channel\n"
+    "Commands: `/cadre close Q3 2026`, `/cadre status`, `/quarter-close Q3 2026`, `/quarter-close summary`."
 )
 HELLO = (
     "Hello, I am Cadre, an automated assistant. Mention me with a request and I work on it in the thread, "
@@ -22,7 +25,7 @@ HELLO = (
 )
 HOME = "*Cadre* works on requests in threads and asks before it writes anything.\n\n" + HELP
 
-APPROVE, REJECT, STOP = "Approve", "Reject", "Stop"
+APPROVE, REJECT, STOP, PAUSE, RESUME = "Approve", "Reject", "Stop", "Pause", "Resume"
 
 UNREACHABLE = {
     "not_in_channel": "I am not a member of {place}",
@@ -43,7 +46,12 @@ NEXT = {
 NEXT_DEFAULT = "Nothing was written. Mention me again in this thread to try once more, with what should change."
 NEXT_WRITTEN = "What was already written is listed in this thread. Mention me again here to go on."
 
+OWN_WORDS = {
+    "question": "You can also answer in your own words: reply in this thread.",
+    "budget": "You can also reply in this thread, for example: raise to $5. Until then it costs nothing.",
+}
 DECISIONS = {
+    "too_little": "That is not more than what is spent already. Name a higher limit.",
     "already": "This was already decided; the message above shows how.",
     "not_allowed": "Only the person who asked for this can decide it.",
     "expired": "This question has expired. Ask again and I prepare it anew.",
@@ -117,7 +125,9 @@ def plan_title(run: RunInfo, tasks: tuple[Task, ...]) -> str:
     if run.status == "stopped":
         return cut(f"Stopped after {took}: {about}", 200)
     if run.status == "failed":
-        return cut(f"Failed: {(run.error or {}).get('message') or about}", 200)
+        return cut(f"Failed after {took}: {about}", 200)
+    if run.control == "pause":
+        return cut(f"Paused: {about}", 200)
     if run.status == "waiting":
         return cut(f"Waiting for an answer: {about}", 200)
     done = sum(task.status == "done" for task in tasks)
@@ -127,11 +137,37 @@ def plan_title(run: RunInfo, tasks: tuple[Task, ...]) -> str:
 def asks(approval: Approval, requester: str) -> str:
     """The first line of an approval: what would happen and where."""
     preview = approval.preview
+    if approval.kind == "budget":
+        return f"<@{requester}> {budget_question(preview)}"
+    if approval.kind == "plan":
+        return f"<@{requester}> *Work by this plan?* {escape(cut(str(preview.get('reason') or ''), 500))}".rstrip()
     if approval.kind == "question":
+        requester = str(preview.get("person") or requester)
         return f"<@{requester}> {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
     number = len(preview.get("changes") or [])
     title = cut(str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}"), 300)
     return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
+
+
+PLAN_HINT = "Nothing begins before you approve. To change it, reply in this thread with what should be different."
+
+
+def way(run: RunInfo) -> str:
+    """How the parts are worked and why, below the plan."""
+    told = {"coordination": "The parts need each other, so a team works them together"}
+    first = told.get(run.mode, "The parts are independent, so each is worked on its own")
+    return escape(cut(f"{first}: {run.mode_reason.rstrip('.')}.", 400))
+
+
+def planned(preview: Json) -> str:
+    """The tasks of a plan that waits for approval, each with its owner, what it needs and when it is done."""
+    lines = []
+    for number, task in enumerate(preview.get("tasks") or [], 1):
+        owner = f" ({task['owner']})" if task.get("owner") else ""
+        after = f", after {', '.join(task['depends_on'])}" if task.get("depends_on") else ""
+        done = cut("; ".join(task.get("criteria") or []), 200)
+        lines.append(escape(f"{number}. {cut(task['title'], 150)}{owner}{after}. Done when: {done}"))
+    return "\n".join(lines)
 
 
 VERBS = {"docs_create": "Create a new Google Doc", "sheets_write": "Write to the Google Sheet"}
@@ -153,7 +189,7 @@ def outcome(approval: Approval, decided_at: float | None) -> str:
 def failure(run: RunInfo, written: bool, lost: str = "") -> str:
     """What failed, why, and what to do next. `lost` says in mrkdwn why the thread cannot be reached."""
     if run.status == "stopped":
-        why = escape((run.error or {}).get("message", "")).removeprefix("Stopped as asked. ")
+        why = escape((run.error or {}).get("message", ""))
         asked = (run.error or {}).get("kind", "stopped") == "stopped"
         return f"Okay, I stopped. {why}".strip() if asked or not why.strip() else why
     error = run.error or {"kind": "", "message": "it ended without a result"}
@@ -188,3 +224,225 @@ def spent(cost: Cost) -> str:
     if amount == 0:
         return f"no model cost ({tokens})" if cost.output else "no model cost"
     return f"{amount.quantize(Decimal('0.0001')):f} {cost.currency} ({tokens})"
+
+
+# -- words of control ------------------------------------------------------------------------------------------------
+
+ALREADY_SAID = "I have that already."
+RESUME_HINT = "Say `resume` here, or press Resume, and it goes on from where it is."
+MUTED = "Muted: only the result, questions and approvals come in its thread from now on. `unmute` undoes this."
+UNMUTED = "Unmuted: I show the progress of this work again."
+
+
+def controlled(told: Told, *, here: bool) -> str:
+    """The private line after a word of control; "" when the thread itself shows what it did."""
+    if told.outcome == "nothing":
+        return "Nothing is going on in this thread." if here else "Nothing of mine is going on in this channel."
+    about = f"*{escape(cut(' '.join(told.about.split()), 120))}*"
+    if told.outcome == "already":
+        again = {"pause": "is paused already", "resume": "is not paused", "mute": "is muted already"}
+        return f"{about} {again.get(told.word, 'is not muted')}."
+    if told.outcome != "done":
+        return f"{about} waits for an answer about its budget; answer that question in its thread."
+    if told.word in ("mute", "unmute"):
+        return MUTED if told.word == "mute" else UNMUTED
+    if here:
+        return ""
+    where = f"<{told.permalink}|its thread>" if told.permalink else "its thread"
+    return {
+        "stop": f"Stopping {about}; what it has so far comes in {where}.",
+        "pause": f"Paused {about}. {RESUME_HINT.replace('here', f'in {where}')}",
+        "resume": f"{about} goes on.",
+    }.get(told.word, f"The answer about {about} is in {where}.")
+
+
+def said(one: Said, run: RunInfo) -> str:
+    """The post that answers a word of control."""
+    body = one.body
+    match one.kind:
+        case "pause":
+            return f"Paused by <@{body['by']}>. What is under way comes to the end of its step. {RESUME_HINT}"
+        case "resume":
+            return f"Resumed by <@{body['by']}>."
+        case "steer":
+            return _steered(body, run)
+        case "status":
+            return _standing(body, run)
+    return _reasons(body, run)
+
+
+def _steered(body: Json, run: RunInfo) -> str:
+    quoted = f"“{escape(cut(' '.join(str(body['text']).split()), 300))}”"
+    who = f" from <@{body['by']}>"
+    if body["kind"] == "replace":
+        return f"A new request{who} in place of this one: {quoted}. I stop this work and begin the other."
+    first = {"addon": f"Added to this work{who}: {quoted}."}.get(body["kind"], f"Change of course{who}: {quoted}.")
+    answered, plan = body.get("answer"), body.get("plan") or {}
+    lines = [first]
+    if answered:
+        how = {"changed": "Taken in", "unchanged": "Nothing changes", "impossible": "Not possible"}
+        lines.append(f"{how.get(answered['outcome'], 'Answer')}: {escape(cut(str(answered['text']), 1_000))}")
+    elif not plan:
+        lines.append(_not_yet(body, run))
+    rows = [f"+ {escape(title)}" for title in plan.get("added", [])]
+    rows += [f"− {escape(title)}" for title in plan.get("dropped", [])]
+    if plan:
+        reason = escape(cut(str(plan.get("reason", "")), 300))
+        lines.append("\n".join([f"The plan changed: {reason}".rstrip(": "), *rows]))
+    elif answered:
+        lines.append("The rows of the plan stay as they are.")
+    return "\n".join(lines)
+
+
+def _not_yet(body: Json, run: RunInfo) -> str:
+    if run.status in ("done", "failed", "stopped"):
+        return "The work ended before this was answered."
+    if body.get("read"):
+        return "The lead has read it and works it in."
+    if run.control in ("pause", "budget"):
+        return "The work is paused; the lead reads it when it goes on."
+    return "The lead reads it at its next step."
+
+
+def _standing(body: Json, run: RunInfo) -> str:
+    state = {"pause": "Paused", "budget": "Waiting for an answer about its budget", "stop": "Stopping"}
+    ended = {"done": "Done", "failed": "Failed", "stopped": "Stopped", "waiting": "Waiting for an answer"}
+    how = state.get(body["control"]) or ended.get(body["status"]) or "At work"
+    over = body["status"] in ("done", "failed", "stopped")
+    how = ended[body["status"]] if over else how
+    since = f"{'after' if over else 'for'} {lasted(body['since'])}"
+    lines = [f"*{how}* {since}: {escape(topic(run))}{' (muted)' if body['muted'] else ''}"]
+    tasks = body["tasks"]
+    if tasks["total"]:
+        done = f": {escape(cut('; '.join(tasks['done']), 300))}" if tasks["done"] else ""
+        lines.append(f"• Tasks: {len(tasks['done'])} of {tasks['total']} done{done}")
+    lines += [f"• {escape(a['name'])} {_doing(a)} ({lasted(a['for_s'])})" for a in body["agents"][:12]]
+    if len(body["agents"]) > 12:
+        lines.append(f"• and {len(body['agents']) - 12} more agents")
+    lines += [
+        f"• <@{q['person']}> is asked ({lasted(q['for_s'])}): {escape(cut(q['title'], 200))}" for q in body["asked"]
+    ]
+    return "\n".join([*lines, f"• Cost so far: {spent(Cost(**body['cost']))}"])
+
+
+def _doing(agent: Json) -> str:
+    what = escape(cut(", ".join(str(name) for name in agent["what"]), 200))
+    return {
+        "mail": f"waits for {what or 'a message'}",
+        "calls": f"is in {what}",
+        "checks": "is done; its result is being checked",
+        "answer": "waits for a person's answer",
+        "trouble": f"waits for a service that fails, attempt {agent.get('tries', 1)}",
+    }.get(agent["does"], "is thinking")
+
+
+def _reasons(body: Json, run: RunInfo) -> str:
+    lines = [f"*Why* {escape(topic(run))}{' ended so' if body['error'] else ' stands so'}:"]
+    if body["error"]:
+        lines.append(f"• It ended: {escape(cut(body['error'], 500))}")
+    mode = {"coordination": "a team that works together", "delegation": "parts worked each on its own"}
+    way = ": ".join(x for x in (mode.get(body["mode"], ""), body["reason"] or body["way"]) if x)
+    if way:
+        lines.append(f"• Way of working: {escape(cut(way, 400))}")
+    if body["control"] in ("pause", "budget"):
+        paused = "a person paused it" if body["control"] == "pause" else "its budget is used up and a person is asked"
+        lines.append(f"• It does not go on because {paused}")
+    lines += [f"• <@{q['person']}> is asked: {escape(cut(q['title'], 200))}" for q in body["asked"]]
+    lines += [f"• <@{s['by']}> changed the course: “{escape(cut(s['text'], 200))}”" for s in body["steers"]]
+    lines += [f"• The plan changed: {escape(cut(reason, 200))}" for reason in body["changes"] if reason]
+    lines += [f"• Check failed: {escape(c['name'])}: {escape(cut(c['evidence'], 250))}" for c in body["checks"]]
+    lines += [f"• {escape(x['agent'])} waits for a failing service, attempt {x['tries']}" for x in body["trouble"]]
+    lines += [f"• {escape(cut(text, 250))}" for text in body["notices"]]
+    lines += [f"• Not allowed: {escape(d['tool'])}: {escape(cut(d['reason'], 200))}" for d in body["refused"]]
+    return "\n".join(lines if len(lines) > 1 else [*lines, "• No decision was made yet beyond reading the request."])
+
+
+# -- money -----------------------------------------------------------------------------------------------------------
+
+WHOSE = {
+    "task": "for one task of this request",
+    "run": "for this request",
+    "automation": "for this recurring request",
+    "channel": "for this channel",
+    "org": "for everybody",
+}
+
+
+def dollars(amount: str) -> str:
+    """An amount as people read it: cents, and two figures of what is below ten of them."""
+    value = Decimal(amount or "0")
+    places = Decimal("0.01")
+    if value and value < Decimal("0.1"):
+        places = min(places, Decimal(1).scaleb(value.adjusted() - 1))
+    return f"${value.quantize(places):f}"
+
+
+def whose(scope: str, period: str) -> str:
+    """Whom a limit is for, and for how long."""
+    words = WHOSE.get(scope, "")
+    return words if period == "run" else f"{words} this {period}" if period != "day" else f"{words} today"
+
+
+def limit(budget: Budget) -> str:
+    """Said with the acknowledgement when a request has a limit."""
+    return f"This may cost at most {dollars(budget.limit)}; I ask before it goes over.{_over(budget)}"
+
+
+def _over(budget: Budget) -> str:
+    if budget.estimate and budget.limit and Decimal(budget.estimate) > Decimal(budget.limit):
+        return f" The estimate is higher: about {dollars(budget.estimate)}, {budget.basis}."
+    return ""
+
+
+def running_total(cost: Cost, budget: Budget) -> str:
+    """What a run costs so far, its limit and its estimate, in one line; "" where money plays no part."""
+    if not (Decimal(cost.amount) or budget.limit or budget.estimate):
+        return ""
+    told = f"Cost so far {dollars(cost.amount)}"
+    told += f" of at most {dollars(budget.limit)}" if budget.limit else ""
+    told += f" · estimate about {dollars(budget.estimate)}, {budget.basis}" if budget.estimate else ""
+    return f"{told}{_priced(budget)}"
+
+
+def _priced(budget: Budget) -> str:
+    return f" · priced as {budget.priced_as} would be" if budget.priced_as else ""
+
+
+def final_cost(view: RunView) -> str:
+    """The last line about money."""
+    told = spent(view.cost)
+    if not Decimal(view.cost.amount) and view.cost.output and not view.run.offline:
+        told = f"no price is known for {escape(view.run.model)} ({told.partition('(')[2] or ')'}"
+    if view.budget.limit:
+        told += f" of at most {dollars(view.budget.limit)}"
+    if view.budget.estimate:
+        told += f", the estimate was {dollars(view.budget.estimate)}"
+    return f"{told}{_priced(view.budget)}"
+
+
+def soft_line(line: Json) -> str:
+    """Posted once when a soft line is passed."""
+    share = (Decimal(line["soft"]) / Decimal(line["hard"]) * 100).quantize(Decimal(1))
+    about = whose(str(line["scope"]), str(line["period"]))
+    spent, coming = f"{dollars(line['spent'])} of {dollars(line['hard'])}", dollars(line["reserved"])
+    return (
+        f"{share} % of the budget {about} is used or under way: {spent} is spent, and the next steps take about "
+        f"{coming}. I go on, and ask here before it goes over."
+    )
+
+
+def budget_question(preview: Json) -> str:
+    """The question when a hard line is reached."""
+    about = whose(str(preview["scope"]), str(preview["period"]))
+    if preview["scope"] == "task":
+        about = f"for the task {escape(str(preview['scope_id']))}"
+    told = f"*The budget {about} is reached:* {dollars(preview['spent'])} of {dollars(preview['hard'])} is spent"
+    if Decimal(preview["next"]):
+        told += f", and the next step would take about {dollars(preview['next'])}"
+    told += ". All agents of this work are paused."
+    if preview.get("estimate"):
+        told += f" The estimate for the whole of it was {dollars(preview['estimate'])}."
+    if preview["scope"] in ("channel", "org"):
+        who = " or ".join(f"<@{user}>" for user in preview.get("approvers", ()))
+        told += f" Only {who or 'whoever runs Cadre'} can raise it."
+    return f"{told} Go on for more, or take what is there?"

@@ -14,7 +14,26 @@ KEY_MAX = 64
 
 _ENTITY = re.compile(r"<([^<>]+)>")
 _QUARTER = re.compile(r"(?i)^\s*Q[1-4]\s+20\d\d\b")
-_STOP = re.compile(r"(?i)^(please\s+)?(stop|cancel)(\s+(it|this|now|please))*\s*[.!]*$")
+_POLITE = r"(?:\s+(?:it|this|that|now|please|work|the\s+work|working))*"
+_WORDS = {
+    "stop": rf"(?:stop|cancel|abort|halt|never\s?mind|forget\s+(?:it|that|about\s+it)){_POLITE}"
+    r"(?:,?\s+thanks?(?:\s+you)?)?",
+    "pause": rf"(?:pause|hold(?:\s+on)?){_POLITE}",
+    "resume": rf"(?:resume|unpause|continue|carry\s+on|go\s+on){_POLITE}",
+    "status": r"(?:status|progress|how\s+far(?:\s+are\s+you)?|what\s+are\s+you\s+doing)(?:\s+(?:now|please))*",
+    "why": r"why(?:\s+(?:so|that|this|is\s+that))?",
+    "mute": r"(?:mute|be\s+quiet|quiet)(?:\s+(?:it|this|please))*",
+    "unmute": r"unmute(?:\s+(?:it|this|please))*",
+}
+_CONTROL = re.compile(
+    r"(?i)^(?:please\s+)?(?:"
+    + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items())
+    + r")(?:\s+(?P<run>run-[0-9a-f]{4,}))?\s*[.!?]*$"
+)
+_SMALL_TALK = re.compile(
+    r"(?i)^[\s,.!]*(?:(?:ok(?:ay)?|thanks?(?:\s+you)?(?:\s+(?:all|so\s+much|a\s+lot))?|thx|great|nice|perfect|good|cool|super|"
+    r"awesome|got\s+it|sounds\s+good|well\s+done|good\s+(?:job|work)|lgtm|lol|:[a-z0-9_+'-]+:|[^\w\s@#,.!:])[\s,.!]*)*$"
+)
 
 
 @dataclass(frozen=True)
@@ -127,9 +146,58 @@ def _team(body: Json) -> str:
     return str(body.get("team_id") or (body.get("event") or {}).get("team") or "")
 
 
-def is_stop(text: str) -> bool:
-    """Whether these words mean: leave off the work of this thread."""
-    return bool(_STOP.match(text.strip()))
+@dataclass(frozen=True)
+class Word:
+    """A word of control: stop, pause, resume, status, why, mute or unmute, and the run it names, if any."""
+
+    name: str
+    run_id: str = ""
+
+
+def control_word(text: str) -> Word | None:
+    """The word of control that these words are, and nothing beside it; None for anything else."""
+    found = _CONTROL.match(text.strip())
+    if found is None:
+        return None
+    name = next(word for word in _WORDS if found.group(word))
+    return Word(name, (found.group("run") or "").lower())
+
+
+def to_nobody(text: str) -> bool:
+    """Whether a plain reply asks nothing of Cadre: thanks and the like, or words to another person by name."""
+    return text.startswith("@") or bool(_SMALL_TALK.match(text.strip()))
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A person edited or deleted a message of theirs. `text` is what it says now."""
+
+    team: str
+    channel: str
+    ts: str
+    thread: str
+    user: str
+    text: str
+    deleted: bool
+    stamp: str  # of this change
+
+
+def changed(body: Json, bot_user: str) -> Changed | None:
+    """What a message_changed or message_deleted event means for a request; None for previews and the like."""
+    event = body.get("event") or {}
+    subtype = event.get("subtype", "")
+    if event.get("type") != "message" or subtype not in ("message_changed", "message_deleted"):
+        return None
+    before = event.get("previous_message") or {}
+    message = before if subtype == "message_deleted" else event.get("message") or {}
+    deleted = subtype == "message_deleted" or message.get("subtype") == "tombstone"
+    edited = str((message.get("edited") or {}).get("ts", ""))
+    ts = str(event.get("deleted_ts") or message.get("ts", ""))
+    if not ts or message.get("bot_id") or not (deleted or edited):
+        return None
+    user = str(before.get("user") or message.get("user") or "")
+    text, thread = clean(message.get("text") or "", bot_user), str(message.get("thread_ts") or ts)
+    return Changed(_team(body), str(event.get("channel", "")), ts, thread, user, text, deleted, edited)
 
 
 def mentions(raw: str, user: str) -> bool:

@@ -254,10 +254,10 @@ class Scheduler:
     async def _send(self, method: str, payload: Json) -> Outcome:
         effectful = method not in READS
         if effectful:
-            points.reached(f"slack:{method}:before")
+            points.reached(f"slack:{method}:before", _operation(payload))
         outcome = await self._ask(method, payload, effectful)
         if effectful:
-            points.reached(f"slack:{method}:after")
+            points.reached(f"slack:{method}:after", _operation(payload))
         return outcome
 
     async def _ask(self, method: str, payload: Json, effectful: bool) -> Outcome:
@@ -274,6 +274,11 @@ class Scheduler:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Unclear(f"{type(error).__name__}: {error}")
         return Done(dict(reply.data) if isinstance(reply.data, dict) else {})
+
+
+def _operation(payload: Json) -> str:
+    """The operation key that a post carries in its metadata, or ""."""
+    return str(payload.get("metadata", {}).get("event_payload", {}).get("op", ""))
 
 
 def _refusal(error: SlackApiError) -> Outcome:

@@ -94,6 +94,8 @@ class ThreadWriter:
         due: list[float] = []
         for post in blocks.render(known.view, known.kind, known.decided, known.lost):
             row = known.posts.get(_op(claim.run_id, post.key))
+            if row is None and post.quiet:
+                continue
             if row is None or row["status"] != "done":
                 await self._post(claim, known, post, row)
                 if post.top:
@@ -301,7 +303,8 @@ def _session_status(view: RunView) -> str:
     if status.ended:
         return "active"
     asked = any(approval.status == "pending" for approval in view.approvals)
-    return "suspended" if asked or status is RunStatus.WAITING else "processing"
+    waits = asked or status is RunStatus.WAITING or view.run.control in ("pause", "budget")
+    return "suspended" if waits else "processing"
 
 
 def _told(message: Json) -> Json:
@@ -322,7 +325,7 @@ def _glance(connection: Connection, run_id: str) -> Json:
     asked = select(t.approval.c.id, t.approval.c.status).where(t.approval.c.run_id == run_id)
     planned = select(t.task.c.id).where(t.task.c.run_id == run_id).limit(1)
     return {
-        **{name: run[name] for name in ("status", "control", "understood", "way", "mode", "thread")},
+        **{name: run[name] for name in ("status", "control", "understood", "way", "mode", "thread", "muted", "said")},
         "asked": sorted(tuple(row) for row in connection.execute(asked)),
         "planned": connection.execute(planned).first() is not None,
     }

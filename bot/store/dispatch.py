@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
 from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 
 from bot.errors import Fenced
 from bot.store import leases
@@ -27,7 +29,7 @@ Handler = Callable[[Claim], Awaitable[float | None]]
 SWEEP_S = 1.0
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
-AT_ONCE = 64  # activations side by side in one process; more wait in the engine's queue
+AT_ONCE = 256  # activations side by side in one process; more wait in the queue of the engine
 
 
 class Dispatcher:
@@ -65,6 +67,11 @@ class Dispatcher:
         self._engine = DbosEngine(self._engine_url, tuple(self._handlers), self._activate_blocking, limit=AT_ONCE)
         for target in (self._beat, self._sweep):
             threading.Thread(target=target, name=f"dispatch{target.__name__}", daemon=True).start()
+
+    async def ready(self) -> None:
+        """Wait until other processes can be reached; this one works from the start."""
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.ready)
 
     async def drain(self) -> None:
         """Start nothing more, and cancel what runs on this loop."""
@@ -117,7 +124,9 @@ class Dispatcher:
 
     async def _run(self, agent_id: str, kind: str) -> None:
         try:
-            held = await self.db.write(lambda tx: self._claim(tx, agent_id))
+            held = None
+            with _outlived():  # the sweep comes back to it
+                held = await self.db.write(lambda tx: self._claim(tx, agent_id))
             if held is not None:
                 await self._activation(held, kind)
         finally:
@@ -130,8 +139,7 @@ class Dispatcher:
         held = leases.claim(tx, agent_id, self.owner)
         if held is None:
             return None
-        barren = tx.execute(select(agent.c.barren).where(agent.c.id == agent_id)).scalar_one()
-        if barren > POISON_AFTER and self._poisoned is not None:
+        if held.barren > POISON_AFTER and self._poisoned is not None:
             self._poisoned(tx, held)
             leases.sleep(tx, held, held.wake_seq)
             return None
@@ -148,7 +156,8 @@ class Dispatcher:
             log.info("taken over", agent=held.agent_id, epoch=held.epoch)
         except Exception:
             log.exception("activation failed", agent=held.agent_id)
-            await self.db.write(lambda tx: _back_off(tx, held))
+            with _outlived():  # then the lease runs out instead
+                await self.db.write(lambda tx: _back_off(tx, held))
 
     def _beat(self) -> None:
         while not self._stop.wait(leases.BEAT_S):
@@ -156,11 +165,14 @@ class Dispatcher:
                 log.critical("a loop hangs; leaving so that another worker takes over")
                 os._exit(70)
 
-            def work(tx: Tx) -> None:
-                leases.beat(tx, self.owner, self.role)
-                leases.reap(tx, self.owner)
+            with _outlived():
+                self.db.write_now(self._renew, point=False)
 
-            self.db.write_now(work, point=False)
+    def _renew(self, tx: Tx) -> None:
+        with self._lock:
+            at_work = tuple(self._running)
+        leases.beat(tx, self.owner, self.role, at_work)
+        leases.reap(tx, self.owner)
 
     def _loops_answer(self) -> bool:
         now = time.monotonic()
@@ -178,8 +190,9 @@ class Dispatcher:
             self._tick.clear()
             if self._stop.is_set():
                 return
-            self._wake_due()
-            self._heal()
+            with _outlived():
+                self._wake_due()
+                self._heal()
             ticks += 1
             if ticks % 60 == 0 and self._engine is not None:
                 self._engine.tidy()
@@ -193,21 +206,30 @@ class Dispatcher:
             self.db.write_now(lambda tx: leases.wake_due(tx, now), point=False)
 
     def _heal(self) -> None:
-        """Start what has been awake and free for a whole sweep: its start was lost in a crash."""
+        """Start what a dead worker held, and what has been awake and free for a whole sweep."""
         kinds = tuple(self._handlers)
         lost = self.db.read_now(lambda c: leases.awake_and_free(c, kinds, time.time()))
         with self._lock:
             idle = {
                 agent_id: self._seen_idle.get(agent_id, 0) + 1
-                for agent_id, _ in lost
+                for agent_id, _, _ in lost
                 if agent_id not in self._running
             }
         self._seen_idle = idle
-        for agent_id, kind in lost:
-            if idle.get(agent_id, 0) < 2:
+        for agent_id, kind, abandoned in lost:
+            if agent_id not in idle or (idle[agent_id] < 2 and not abandoned):
                 continue
             self.db.write_now(lambda tx, a=agent_id: _count_swept(tx, a), point=False)  # type: ignore[misc]
             self._start(agent_id, kind)
+
+
+@contextlib.contextmanager
+def _outlived() -> Iterator[None]:
+    """A database that does not answer now must not end the thread that finds out when it answers again."""
+    try:
+        yield
+    except DBAPIError as error:
+        log.warning("the database does not answer", error=str(error.orig))
 
 
 def _count_swept(tx: Tx, agent_id: str) -> None:

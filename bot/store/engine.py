@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 APP_VERSION = "cadre-1"  # pinned: a deploy must not strand what an older one enqueued
+KINDS = ("agent", "coordinator", "thread")
 KEEP_S = 60  # finished or orphaned dispatch rows older than this are deleted
 
 
@@ -36,6 +37,10 @@ class DbosEngine:
         """Ask whichever process serves this kind to activate the agent; returns at once."""
         if not self._closed.is_set():
             self._thread.submit(self._enqueue, agent_id, kind)
+
+    def ready(self) -> None:
+        """Wait until other processes can be reached. Raises what kept it from starting."""
+        self._started.result()
 
     def close(self) -> None:
         """Stop dispatching; what is enqueued stays for other processes, and the sweep knows it anyway."""
@@ -67,8 +72,12 @@ class DbosEngine:
 
         self._workflow = activate_agent
         DBOS.launch()
-        for kind in ("agent", "coordinator", "thread"):
-            DBOS.register_queue(f"activate-{kind}", worker_concurrency=self._limit, polling_interval_sec=0.2)
+        # A process that serves every kind starts what it wakes by itself; looking often would be work for nothing.
+        alone = set(KINDS) <= set(self._kinds)
+        for kind in KINDS:
+            DBOS.register_queue(
+                f"activate-{kind}", worker_concurrency=self._limit, polling_interval_sec=1.0 if alone else 0.2
+            )
         logging.getLogger("dbos").setLevel(logging.ERROR)
 
     def _enqueue(self, agent_id: str, kind: str) -> None:

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from bot.store.database import Tx
+from bot.store.fast import Statement
 from bot.store.schema import agent, worker
 
 LEASE_S = 3.0  # a lease not renewed for this long may be taken over
 BEAT_S = 0.75  # how often a living worker renews
+
+
+CLAIM = Statement(
+    update(agent)
+    .where(
+        agent.c.id == bindparam("of"),
+        agent.c.wake_seq > agent.c.slept_seq,
+        or_(agent.c.lease_owner.is_(None), agent.c.lease_until < bindparam("now")),
+    )
+    .values(
+        epoch=agent.c.epoch + 1, lease_owner=bindparam("owner"), lease_until=bindparam("until"),
+        barren=agent.c.barren + 1,
+    )
+    .returning(agent.c.run_id, agent.c.kind, agent.c.epoch, agent.c.wake_seq, agent.c.barren)
+)  # fmt: skip
+SLEEP = Statement(
+    update(agent)
+    .where(agent.c.id == bindparam("of"), agent.c.epoch == bindparam("holds"), agent.c.wake_seq == bindparam("seen"))
+    .values(lease_owner=None, lease_until=0.0, slept_seq=bindparam("seen"), due_at=bindparam("due"), barren=0)
+)
 
 
 @dataclass(frozen=True)
@@ -25,24 +47,16 @@ class Claim:
     kind: str
     epoch: int
     wake_seq: int
+    barren: int = 0  # activations in a row that left no row
 
 
 def claim(tx: Tx, agent_id: str, owner: str) -> Claim | None:
     """Take the agent when it is awake and nobody living holds it; None otherwise."""
     now = tx.lease_now()
-    row = tx.execute(
-        update(agent)
-        .where(
-            agent.c.id == agent_id,
-            agent.c.wake_seq > agent.c.slept_seq,
-            or_(agent.c.lease_owner.is_(None), agent.c.lease_until < now),
-        )
-        .values(epoch=agent.c.epoch + 1, lease_owner=owner, lease_until=now + LEASE_S, barren=agent.c.barren + 1)
-        .returning(agent.c.run_id, agent.c.kind, agent.c.epoch, agent.c.wake_seq)
-    ).first()
-    if row is None:
-        return None
-    return Claim(agent_id, row.run_id, row.kind, row.epoch, row.wake_seq)
+    given = {"of": agent_id, "owner": owner, "now": now, "until": now + LEASE_S}
+    for run_id, kind, epoch, wake_seq, barren in CLAIM.execute(tx.connection, given).fetchall():
+        return Claim(agent_id, run_id, kind, epoch, wake_seq, barren)
+    return None
 
 
 def sleep(tx: Tx, held: Claim, seen: int, due_at: float | None = None) -> int | None:
@@ -50,12 +64,8 @@ def sleep(tx: Tx, held: Claim, seen: int, due_at: float | None = None) -> int | 
 
     Returns None when asleep, or when another worker owns the agent by now.
     """
-    slept = tx.execute(
-        update(agent)
-        .where(agent.c.id == held.agent_id, agent.c.epoch == held.epoch, agent.c.wake_seq == seen)
-        .values(lease_owner=None, lease_until=0.0, slept_seq=seen, due_at=due_at, barren=0)
-    )
-    if slept.rowcount:
+    given = {"of": held.agent_id, "holds": held.epoch, "seen": seen, "due": due_at}
+    if SLEEP.execute(tx.connection, given).rowcount:
         return None
     row = tx.execute(select(agent.c.wake_seq).where(agent.c.id == held.agent_id, agent.c.epoch == held.epoch)).first()
     return None if row is None else int(row.wake_seq)
@@ -72,8 +82,11 @@ def yield_now(tx: Tx, held: Claim) -> None:
         tx.wake(held.agent_id)
 
 
-def beat(tx: Tx, owner: str, role: str) -> None:
-    """Say that this worker lives, and renew the leases it holds."""
+def beat(tx: Tx, owner: str, role: str, at_work: Collection[str] = ()) -> None:
+    """Say that this worker lives, and renew its leases on the agents it is at work on.
+
+    A lease it holds without working, because letting go failed, runs out like a dead worker's.
+    """
     now = tx.lease_now()
     seen = tx.execute(update(worker).where(worker.c.id == owner).values(seen_at=now))
     if seen.rowcount == 0:
@@ -82,7 +95,12 @@ def beat(tx: Tx, owner: str, role: str) -> None:
                 id=owner, role=role, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now
             )
         )
-    tx.execute(update(agent).where(agent.c.lease_owner == owner).values(lease_until=now + LEASE_S))
+    if at_work:
+        tx.execute(
+            update(agent)
+            .where(agent.c.lease_owner == owner, agent.c.id.in_(at_work))
+            .values(lease_until=now + LEASE_S)
+        )
 
 
 def leave(tx: Tx, owner: str) -> None:
@@ -116,12 +134,13 @@ def _free(now: float) -> ColumnElement[bool]:
     return or_(agent.c.lease_owner.is_(None), agent.c.lease_until < now)
 
 
-def awake_and_free(connection: Connection, kinds: tuple[str, ...], lease_now: float) -> list[tuple[str, str]]:
-    """Agents that should be working and that nobody holds: what a crash between commit and start leaves."""
-    query = select(agent.c.id, agent.c.kind).where(
+def awake_and_free(connection: Connection, kinds: tuple[str, ...], lease_now: float) -> list[tuple[str, str, bool]]:
+    """Agents that should be working and that nobody living holds, each with its kind and whether a lease on it
+    ran out: what a crash leaves, and for a moment what a commit has just woken."""
+    query = select(agent.c.id, agent.c.kind, agent.c.lease_owner).where(
         agent.c.kind.in_(kinds), agent.c.wake_seq > agent.c.slept_seq, _free(lease_now)
     )
-    return [(row.id, row.kind) for row in connection.execute(query)]
+    return [(row.id, row.kind, row.lease_owner is not None) for row in connection.execute(query)]
 
 
 def wake_due(tx: Tx, now: float) -> None:

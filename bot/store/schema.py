@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -48,7 +50,7 @@ inbox = Table(
     Column("channel_name", String(128), nullable=False, default=""),
     Column("text", Text, nullable=False),
     Column("received_at", Float, nullable=False),
-    Column("state", String(12), nullable=False, default="new"),  # new | taken
+    Column("state", String(12), nullable=False, default="new"),  # new | taken | steered
     Column("run_id", String(40)),
     UniqueConstraint("team_id", "channel", "key", "kind"),
     Index("inbox_new", "state", "id"),
@@ -75,7 +77,9 @@ run = Table(
     Column("mode", String(16), nullable=False, default=""),
     Column("mode_reason", Text, nullable=False, default=""),
     Column("status", String(12), nullable=False),
-    Column("control", String(12), nullable=False, default=""),  # "" | stop
+    Column("control", String(12), nullable=False, default=""),  # "" | stop | pause | budget
+    Column("muted", Boolean, nullable=False, default=False, server_default=false()),  # no posts about progress
+    Column("said", Integer, nullable=False, default=0, server_default="0"),  # words of control answered in the thread
     Column("error_kind", String(40), nullable=False, default=""),
     Column("error_message", Text, nullable=False, default=""),
     Column("model", String(80), nullable=False),
@@ -83,10 +87,15 @@ run = Table(
     Column("summary", Text, nullable=False, default=""),
     Column("next_seq", Integer, nullable=False, default=1),
     Column("next_id", Integer, nullable=False, default=1),
+    Column("spent", BigInteger, nullable=False, default=0, server_default="0"),  # billionths of a US dollar
+    Column("price_as", String(80), nullable=False, default="", server_default=""),  # what an offline run is priced as
+    Column("estimate", String(40), nullable=False, default="", server_default=""),  # USD, before it is spent
+    Column("estimate_basis", Text, nullable=False, default="", server_default=""),
     Column("created_at", Float, nullable=False),
     Column("finished_at", Float),
     _labels(),
     Index("run_thread", "team_id", "channel", "thread"),
+    Index("run_money", "team_id", "created_at"),
     Index("run_recent", "created_at"),
 )
 
@@ -126,6 +135,9 @@ agent = Table(
     Column("waiting", JSON),  # the call the agent sleeps in: {"id", "for", "from"}
     Column("trouble", JSON),  # a failing dependency: {"since", "tries", "kind", "message"}
     Column("refusals", Integer, nullable=False, default=0),
+    Column(
+        "reopened", Integer, nullable=False, default=0, server_default="0"
+    ),  # finishes given back to a changed wish
     Column("turns", Integer, nullable=False, default=0),
     Column("mail_cursor", Integer, nullable=False, default=0),
     Column("epoch", Integer, nullable=False, default=0),
@@ -137,6 +149,7 @@ agent = Table(
     Column("progress_seq", Integer, nullable=False, default=0),
     Column("barren", Integer, nullable=False, default=0),  # activations since the last new durable row
     Column("swept", Integer, nullable=False, default=0),  # wakes that only the sweep found
+    Column("reserved", BigInteger, nullable=False, default=0, server_default="0"),  # for its next request
     _labels(),
     UniqueConstraint("run_id", "name"),
     Index("agent_lease", "lease_owner"),
@@ -168,6 +181,7 @@ mail = Table(
     Column("files", JSON, nullable=False, default=list),  # [{"name", "sha256", "via"}]
     Column("sent_at", Float, nullable=False),
     Column("delivered_at", Float),
+    Column("returned_at", Float),  # the recipient ended without reading it, and the sender was told
     _labels(),
     Index("mail_to", "run_id", "recipient", "seq"),
 )
@@ -184,8 +198,16 @@ task = Table(
     Column("depends_on", JSON, nullable=False, default=list),
     Column("criteria", JSON, nullable=False, default=list),
     Column("checks", JSON, nullable=False, default=list),
-    Column("attempt", Integer, nullable=False, default=0),
+    Column("attempt", Integer, nullable=False, default=0),  # how often it came back from an owner who ended
     Column("position", Integer, nullable=False, default=0),
+    Column("part", String(40), nullable=False, default="", server_default=""),  # the task whose lead planned this one
+    Column("role", String(40), nullable=False, default="", server_default=""),
+    Column("inputs", JSON, nullable=False, default=list, server_default="[]"),
+    Column("outputs", JSON, nullable=False, default=list, server_default="[]"),  # files its owner must hand in
+    Column("budget", String(40), nullable=False, default="", server_default=""),
+    Column("lease_until", Float, nullable=False, default=0.0, server_default="0"),
+    Column("notes", JSON, nullable=False, default=list, server_default="[]"),  # [{"by", "why"}] of earlier owners
+    Column("person", JSON),  # its owner is a person: {"user", "due_h", "remind_h", "fallback"} and what came of it
 )
 
 tool_call = Table(
@@ -355,6 +377,7 @@ artifact = Table(
     Column("url", Text, nullable=False, default=""),
     Column("path", Text, nullable=False, default=""),
     Column("sha256", String(64), nullable=False),
+    Column("status", String(12), nullable=False, default="current", server_default="current"),  # stale | …
     Column("created_at", Float, nullable=False),
     _labels(),
     UniqueConstraint("run_id", "name", "version"),
@@ -365,7 +388,7 @@ artifact_edge = Table(
     metadata,
     Column("source_id", String(40), ForeignKey("artifact.id"), primary_key=True),
     Column("target_id", String(40), ForeignKey("artifact.id"), primary_key=True),
-    Column("kind", String(20), primary_key=True),  # derived_from | written_to
+    Column("kind", String(20), primary_key=True),  # derived_from | accepted | written_to
     _team(),
 )
 
@@ -393,6 +416,27 @@ spend = Table(
     Column("cache_read", Integer, nullable=False),
     Column("cache_write", Integer, nullable=False),
     Index("spend_run", "run_id"),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("scope_id", String(64), primary_key=True),  # "*": each of the scope that has no limit of its own
+    Column("scope", String(12), primary_key=True),  # org | channel | automation | run
+    Column("team_id", String(32), primary_key=True),  # "" for limits from settings
+    Column("period", String(8), nullable=False),  # run | day | week | month
+    Column("soft", String(40), nullable=False),
+    Column("hard", String(40), nullable=False),
+    Column("currency", String(8), nullable=False, default="USD"),
+    Column("until", Float),  # a raise for one period ends with it
+)
+
+budget_told = Table(
+    "budget_told",
+    metadata,
+    Column("key", String(160), primary_key=True),  # a soft line of one period, posted
+    _team(),
+    _run(),
 )
 
 seen_message = Table(

@@ -55,9 +55,22 @@ def stage(
 
 
 def changes_of(tx: Any, run_id: str) -> list[Any]:
-    """The run's staged changes in the order in which they will be applied."""
-    return list(
-        tx.execute(select(t.change).where(t.change.c.run_id == run_id).order_by(t.change.c.position, t.change.c.id))
+    """The run's staged changes in the order in which they will be applied.
+
+    Turn by turn as staged; calls of one turn run side by side, so among them the order of the turn counts.
+    """
+    call = t.tool_call.c
+    rows = (
+        tx.execute(
+            select(t.change, call.turn, call.position.label("asked"))
+            .join(t.tool_call, call.op_key == t.change.c.op_key)
+            .where(t.change.c.run_id == run_id)
+            .order_by(t.change.c.position, t.change.c.id)
+        )
         .mappings()
         .all()
     )
+    turns: dict[Any, int] = {}
+    for row in rows:
+        turns.setdefault((row["agent_id"], row["turn"]), len(turns))
+    return sorted(rows, key=lambda row: (turns[row["agent_id"], row["turn"]], row["asked"]))

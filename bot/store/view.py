@@ -9,13 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from bot.store import money
 from bot.store import schema as t
 from bot.store.database import by_id
+from bot.store.said import said
 from bot.types import (
     SCHEMA,
     AgentInfo,
     Approval,
     Artifact,
+    Budget,
     Check,
     Cost,
     Coverage,
@@ -65,8 +68,10 @@ def run_view(connection: Connection, run_id: str) -> RunView:
         ),
         coverage=_coverage(tasks),
         cost=_cost(connection, run_id),
+        budget=_budget(connection, row, notes),
         notices=tuple(r["body"]["text"] for r in notes if r["kind"] == "notice"),
         verified=_verified(notes),
+        said=said(notes, rows(t.mail, t.mail.c.seq), {task.id: task.title for task in tasks}),
     )
 
 
@@ -89,6 +94,8 @@ def _info(row: Any) -> RunInfo:
         way=row["way"],
         created_at=row["created_at"],
         finished_at=row["finished_at"],
+        control=row["control"],
+        muted=row["muted"],
     )
 
 
@@ -198,6 +205,15 @@ def _cost(connection: Connection, run_id: str) -> Cost:
     return Cost(f"{total:f}", "USD", *(int(n or 0) for n in sums))
 
 
+def _budget(connection: Connection, row: Any, notes: list[Any]) -> Budget:
+    limit = money.run_limit(connection, row["id"], row["team_id"])
+    lines = tuple({"seq": r["seq"], **r["body"]} for r in notes if r["kind"] == "budget.soft")
+    return Budget(
+        f"{limit.hard:f}" if limit else "", f"{limit.soft:f}" if limit else "", row["estimate"],
+        row["estimate_basis"], row["price_as"], lines,
+    )  # fmt: skip
+
+
 def to_json(view: RunView, thread: list[Json] | None = None) -> Json:
     """The shape of interfaces: the same keys for `ask` and `runs show`."""
 
@@ -222,6 +238,7 @@ def to_json(view: RunView, thread: list[Json] | None = None) -> Json:
         "effects": plain(view.effects),
         "coverage": dataclasses.asdict(view.coverage),
         "cost": dataclasses.asdict(view.cost),
+        "budget": dataclasses.asdict(view.budget),
         "notices": list(view.notices),
         "verified": plain(view.verified),
         "thread": thread or [],

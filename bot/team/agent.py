@@ -3,50 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
-from bot.errors import DependencyFailed, ModelMustRetry
-from bot.model.client import Model, ModelRejected, Reply
+from bot.errors import DependencyFailed, Fenced, ModelMustRetry
+from bot.model.client import Model, ModelRejected, Prompt
+from bot.model.reply import Reply
 from bot.skills import SkillLibrary
-from bot.store import journal, leases
+from bot.store import journal, leases, points
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
-from bot.team.context import close_user, inbox_path, with_cache
-from bot.team.record import Recorder
+from bot.team import recovery
+from bot.team.context import inbox_path
+from bot.team.interrupts import Interrupts, Stopped
+from bot.team.record import Recorder, Turn
 from bot.team.roles import system_blocks
 from bot.team.state import AgentState, load
 from bot.tools.base import Outcome, ToolContext, refused
+from bot.tools.planning import answer_content
 from bot.tools.registry import Registry
+from bot.tools.team import heard
 from bot.types import Json
 from bot.workspace import Workspace
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 TURNS_AT_ONCE = 30  # then the activation ends and the agent wakes itself
 MAX_TURNS = 200
-IDLE_LIMIT = 3  # replies without any call before the agent counts as stopped short
-CUT_LIMIT = 3
 OUTPUT_TOKENS = 8_000
-QUICK_RETRIES_S = (0.5, 1.0, 2.0)
 QUESTION_S = 7 * 86_400.0
-CONTROL_S = 0.3  # how soon a stop reaches a call in flight
 
 NUDGE_IDLE = "Nothing was called. Go on with the next call, wait for a message with wait, or end with finish."
 NUDGE_EMPTY = "Your reply was empty. Go on with the next call, or end with finish."
 NUDGE_CUT = "Your reply was cut at the output limit, so its last call was not made. Make it again, in smaller parts."
-
-
-class Stopped(Exception):
-    """The run was stopped while a call was in flight."""
+NUDGE_REFUSED = "That reply declined to go on. If part of the work can be done, go on with that; else finish refused."
 
 
 @dataclass
@@ -60,23 +55,32 @@ class AgentRunner:
     home: Path
     zone: str
     retry_budget: float
+    _heads: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._interrupts = Interrupts(self.db)
 
     async def activate(self, claim: Claim) -> float | None:
         """Work until the agent sleeps; returns when to wake again by product time, or None."""
         recorder = Recorder(claim, self.toolbox)
-        for _ in range(TURNS_AT_ONCE):
-            state = await self.db.read(lambda c: load(c, claim.agent_id, self.library, self.zone))
+        state: AgentState | None = None
+        for _ in range(2 * TURNS_AT_ONCE):
+            if state is None or state.stale:
+                state = await self.db.read(lambda c: load(c, claim.agent_id, self.library, self.zone))
             if state.run["control"] == "stop" or state.run["status"] in ("done", "failed", "stopped"):
                 await self.db.write(lambda tx: _stop(tx, claim))
                 return None
-            if state.row["status"] != "live":
-                return None
+            if state.row["status"] != "live" or state.run["control"]:
+                return None  # paused: whoever clears it wakes the run's agents
             try:
                 done = await self._step(claim, recorder, state)
             except Stopped:
+                state.stale = True
                 continue
             if done is not True:
                 return done
+            if state.parked:  # whatever came meanwhile has woken it again
+                return None
         await self.db.write(lambda tx: leases.yield_now(tx, claim))
         return None
 
@@ -99,69 +103,80 @@ class AgentRunner:
 
     async def _woken(self, recorder: Recorder, state: AgentState) -> float | bool | None:
         waiting = state.row["waiting"]
+        state.stale = True
         if waiting["for"] == "mail":
-            wanted = waiting["from"]
-            heard = [m for m in state.mails if not wanted or m["sender"] in wanted or m["data"].get("urgent")]
-            if not heard:
-                return None
+            if not heard(waiting, state.mails):
+                late = waiting.get("until")
+                if late is None or self.db.now() < late:
+                    return late if late is None else float(late)
+                words = "Nobody wrote in time; go on without, ask somebody else, or finish blocked."
+                await self.db.write(lambda tx: recorder.unpark(tx, waiting["id"], {"ok": False, "error": words}))
+                return True
             await self.db.write(lambda tx: recorder.unpark(tx, waiting["id"], {"ok": True}))
             return True
         if waiting["for"] == "answer" and state.answered is not None:
             given = state.answered
-            content = {"ok": True, "answer": given["answer"], "by": given["decided_by"]}
-            if given["status"] != "answered":
-                content = {"ok": False, "error": "Nobody answered in time; go on without, or finish blocked."}
-            await self.db.write(
-                lambda tx: recorder.unpark(tx, waiting["id"], content, is_error=given["status"] != "answered")
-            )
+            content = answer_content(given)
+            await self.db.write(lambda tx: recorder.unpark(tx, waiting["id"], content, is_error=not content["ok"]))
             return True
         return None
 
     async def _think(self, claim: Claim, recorder: Recorder, state: AgentState) -> None:
-        context = state.context
-        close_user(context, state.mails)
-        await self._fetch_files(state)
+        """One model call and the record of its reply; on any trouble the rows tell how to go on."""
+        state.context.close_user(state.mails)
+        if state.mails:
+            await self._fetch_files(state)
         try:
-            reply = await self._watched(state, self._complete(state))
+            reply = await self._interrupts.guard(state.run["id"], self._complete(state))
         except DependencyFailed as error:
-            failure = error
+            failure, state.stale = error, True
             await self.db.write(lambda tx: self._trouble(tx, claim, state, failure))
             return
         except ModelRejected as error:
-            words = str(error)
+            words, state.stale = str(error), True
             await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_rejected", words))
             return
         await self._take(claim, recorder, state, reply)
 
     async def _complete(self, state: AgentState) -> Reply:
-        tokens = OUTPUT_TOKENS * 2**state.context.cut_turns
-        for pause in (*QUICK_RETRIES_S, None):
+        prompt = Prompt(
+            head=self._head(state),
+            user_id=f"{state.row['run_id']}/{state.row['name']}",
+            messages=state.context.parts,
+            max_tokens=OUTPUT_TOKENS * 2**state.context.cut_turns,
+            number=state.context.replies,
+        )
+        for pause in (*recovery.QUICK_S, None):
             try:
-                return await self.model.complete(
-                    system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
-                    messages=with_cache(state.context.messages),
-                    tools=self.toolbox.definitions(state.role_tools),
-                    max_tokens=tokens,
-                    user_id=f"{state.row['run_id']}/{state.row['name']}",
-                )
+                return await self.model.complete(prompt)
             except DependencyFailed as error:
-                if pause is None or (error.retry_after or 0) > 5 or sum(QUICK_RETRIES_S) > self.retry_budget:
+                if pause is None or (error.retry_after or 0) > 5 or sum(recovery.QUICK_S) > self.retry_budget:
                     raise
                 await asyncio.sleep(max(pause, error.retry_after or 0))
         raise AssertionError("the last try returns or raises")
+
+    def _head(self, state: AgentState) -> bytes:
+        """The unchanging part of the agent's requests, encoded once for all agents of a role."""
+        key = (state.row["skill"], state.row["role"], "lead" if state.lead else "")
+        if key not in self._heads:
+            self._heads[key] = self.model.head(
+                system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
+                tools=self.toolbox.definitions(state.role_tools),
+            )
+        return self._heads[key]
 
     def _trouble(self, tx: Tx, claim: Claim, state: AgentState, error: DependencyFailed) -> None:
         """Back off in the background with the state visible; past the budget the agent fails."""
         tx.fence(claim.agent_id, claim.epoch)
         before = state.row["trouble"] or {"since": tx.now(), "tries": 0}
         tries = before["tries"] + 1
-        if tx.now() - before["since"] >= self.retry_budget or self.retry_budget < sum(QUICK_RETRIES_S):
+        if recovery.given_up("model_unavailable", tries, tx.now() - before["since"], self.retry_budget):
             fail_agent(
                 tx, claim, state.row, "model_unavailable",
                 f"{error} It did not recover within {self.retry_budget:.0f} seconds; send the request again later.",
             )  # fmt: skip
             return
-        pause = error.retry_after or min(2.0**tries, 60.0, max(self.retry_budget / 4, 0.5))
+        pause = recovery.pause("model_unavailable", tries, self.retry_budget, error.retry_after)
         trouble = {"since": before["since"], "tries": tries, "next": tx.now() + pause}
         tx.execute(update(t.agent).where(t.agent.c.id == claim.agent_id).values(trouble=trouble, barren=0))
         if tries == 1:
@@ -171,32 +186,56 @@ class AgentRunner:
         content: list[Json] = reply.content
         notes: tuple[str, ...] = ()
         calls = any(b["type"] == "tool_use" for b in content)
-        if reply.stop_reason == "refusal":
-            words = "The model declined to work on this request. Rephrase it, or leave out what it may object to."
-            await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_refused", words))
-            return
         if reply.stop_reason == "model_context_window_exceeded":
             words = "The work no longer fits into the model's context window. Ask for a smaller part of it."
             await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_context_full", words))
+            state.stale = True
             return
-        if reply.stop_reason == "max_tokens":  # a call that was cut must never run
-            content, notes = [b for b in content if b["type"] == "text" and b["text"].strip()], (NUDGE_CUT,)
+        if reply.stop_reason == "refusal":
+            content, notes = [], (NUDGE_REFUSED,)
+        elif reply.stop_reason == "max_tokens":  # its last call may be cut and must not be made
+            content = _readable(content)
+            notes = () if content and content[-1]["type"] == "tool_use" else (NUDGE_CUT,)
         elif not any(b["type"] != "text" or b["text"].strip() for b in content):
             content, notes = [], (NUDGE_EMPTY,)
         elif not calls and reply.stop_reason != "pause_turn":
+            if state.role.ends == "reply":
+                await self.db.write(lambda tx: _ends(tx, recorder, state, reply))
+                state.parked = True
+                return
             notes = (NUDGE_IDLE,)
         try:
-            await self.db.write(lambda tx: recorder.turn(tx, state, reply, content, notes))
+            turn = await self.db.write(lambda tx: recorder.turn(tx, state, reply, content, notes))
         except ModelMustRetry as error:
-            text = [b for b in content if b["type"] == "text"]
-            said = (str(error),)
-            await self.db.write(lambda tx: recorder.turn(tx, state, reply, text, said))
+            text, said = [b for b in content if b["type"] == "text"], (str(error),)
+            turn = await self.db.write(lambda tx: recorder.turn(tx, state, reply, text, said))
+        self._recorded(state, turn)
+
+    def _recorded(self, state: AgentState, turn: Turn) -> None:
+        """Carry the turn over into what is kept of the agent, as reading its rows again would."""
+        for kind, body in turn.bodies:
+            match kind:
+                case "turn":
+                    state.context.turn(body, ())  # its mail is in the request already
+                case "tool.result":
+                    state.context.result(body)
+                case "note":
+                    state.context.note(body)
+        state.row["turns"] += 1
+        state.row["trouble"] = None
+        if state.mails:
+            state.row["mail_cursor"], state.mails = state.mails[-1]["seq"], []
+        state.pending = turn.calls
+        state.passed(turn.boundary)
 
     async def _act(self, recorder: Recorder, state: AgentState) -> None:
         """Make the turn's calls side by side; each result is on disk as soon as it is there."""
-        await self._fetch_files(state)
+        calls, state.pending = state.pending, []
+        if len(calls) == 1:
+            await self._call(recorder, state, calls[0])
+            return
         async with asyncio.TaskGroup() as group:
-            for call in state.pending:
+            for call in calls:
                 group.create_task(self._call(recorder, state, call))
 
     async def _call(self, recorder: Recorder, state: AgentState, call: Any) -> None:
@@ -213,21 +252,41 @@ class AgentRunner:
             agent_name=state.row["name"],
             call_id=call["id"],
             workspace=Workspace(self.home, state.row["run_id"], state.row["name"]),
+            role_tools=state.role_tools,
         )
+        about = f"{ctx.agent_id}/{ctx.call_id}"
+        points.reached(f"tool:{tool.name}:before", about)
         try:
-            outcome = await self._watched(state, tool.run(ctx, tool.parse(call["args"])))
+            outcome = await self._interrupts.guard(ctx.run_id, tool.run(ctx, tool.parse(call["args"])))
         except Stopped:
+            state.stale = True
             return
         except (ModelMustRetry, DependencyFailed) as error:
             outcome = refused(str(error))
+        except Fenced:
+            raise
+        except Exception as error:  # a defect of the tool is the tool's: the agent reads it and goes on
+            log.exception("a tool failed", tool=tool.name, call=about)
+            outcome = refused(f"{tool.name} failed: {type(error).__name__}: {str(error)[:300]}")
+        points.reached(f"tool:{tool.name}:after", about)
         if outcome.parks is not None:
-            await self.db.write(lambda tx: _park(tx, recorder, state, call, outcome))
-            return
+            state.parked = True
+            try:
+                await self.db.write(lambda tx: _park(tx, recorder, state, call, outcome))
+                return
+            except ModelMustRetry as error:
+                state.parked, outcome = False, refused(str(error))
         try:
-            await self.db.write(lambda tx: recorder.result(tx, call["id"], outcome))
+            recorded = await self.db.write(lambda tx: recorder.result(tx, call["id"], outcome))
         except ModelMustRetry as error:
             said = refused(str(error))
-            await self.db.write(lambda tx: recorder.result(tx, call["id"], said))
+            recorded = await self.db.write(lambda tx: recorder.result(tx, call["id"], said))
+        if recorded is None:
+            state.stale = True
+            return
+        body, boundary = recorded
+        state.context.result(body)
+        state.passed(boundary)
 
     async def _fetch_files(self, state: AgentState) -> None:
         """Put the files that colleagues handed over into inbox/<message>/."""
@@ -240,33 +299,25 @@ class AgentRunner:
                     data = await self.db.read(lambda c, d=item["sha256"]: journal.get_blob(c, d))  # type: ignore[misc]
                     workspace.write(name, data)
 
-    async def _watched(self, state: AgentState, work: Awaitable[T]) -> T:
-        """Do `work`, but leave it at once when the run is stopped. Raises Stopped then."""
-        doing = asyncio.ensure_future(work)
-        try:
-            while True:
-                finished, _ = await asyncio.wait({doing}, timeout=CONTROL_S)
-                if finished:
-                    return doing.result()
-                control = await self.db.read(
-                    lambda c: c.execute(select(t.run.c.control).where(t.run.c.id == state.row["run_id"])).scalar()
-                )
-                if control == "stop":
-                    raise Stopped()
-        finally:
-            if not doing.done():
-                doing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await doing
+
+def _readable(content: list[Json]) -> list[Json]:
+    """What of a cut reply goes into the context: texts that say something, and calls with arguments of some kind."""
+    kept = [b for b in content if b["type"] != "text" or b["text"].strip()]
+    return [{**b, "input": b["input"] or {}} if b["type"] == "tool_use" else b for b in kept]
 
 
 def _overrun(state: AgentState) -> tuple[str, str] | None:
-    if state.context.cut_turns >= CUT_LIMIT:
-        return "model_output_cut", "The model's replies were cut at its output limit again and again."
-    if state.context.idle_turns >= IDLE_LIMIT:
-        return "model_stopped_short", "The model stopped without finishing its work, also when reminded."
+    """The class of failure when an agent has used up what its rule allows, and what a person reads."""
+    in_a_row = {
+        "model_refused": state.context.refused_turns,
+        "model_output_cut": state.context.cut_turns,
+        "model_stopped_short": state.context.idle_turns,
+    }
+    for kind, tries in in_a_row.items():
+        if recovery.given_up(kind, tries, 0.0, 0.0):
+            return kind, recovery.rule(kind).words
     if state.row["turns"] >= MAX_TURNS:
-        return "too_many_turns", f"An agent did not come to an end within {MAX_TURNS} turns."
+        return "too_many_turns", recovery.rule("too_many_turns").words
     return None
 
 
@@ -275,7 +326,7 @@ def _park(tx: Tx, recorder: Recorder, state: AgentState, call: Any, outcome: Out
     row = state.row
     if waiting["for"] == "mail" and state.lead is False and not row["parent"]:
         waiting["from"] = []
-    if waiting["for"] == "answer":
+    if waiting["for"] == "answer" and "approval" not in waiting:
         waiting = {"for": "answer", "approval": _ask(tx, state, call, waiting)}
     recorder.park(tx, call["id"], outcome, waiting)
     if waiting["for"] == "checks":
@@ -287,6 +338,20 @@ def _park(tx: Tx, recorder: Recorder, state: AgentState, call: Any, outcome: Out
     if waiting["for"] == "mail":
         tx.wake(row["id"])  # mail may have come between the turn and this call
     tx.wake(f"{row['run_id']}/_coordinator")
+
+
+def _ends(tx: Tx, recorder: Recorder, state: AgentState, reply: Reply) -> None:
+    """A reply in words is the finish of an agent whose role ends so."""
+    turn = recorder.turn(tx, state, reply, reply.content)
+    words = "\n".join(b["text"] for b in reply.content if b["type"] == "text").strip()
+    call = {
+        "id": f"reply-{len(turn.bodies)}-{state.row['turns']}",
+        "args": {"status": "done", "summary": words, "reply": words},
+    }
+    tx.execute(
+        update(t.agent).where(t.agent.c.id == state.row["id"]).values(status="finishing", finish=call, waiting=None)
+    )
+    tx.wake(f"{state.row['run_id']}/_coordinator")
 
 
 def _ask(tx: Tx, state: AgentState, call: Any, waiting: Any) -> str:

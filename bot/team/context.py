@@ -4,73 +4,90 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from bot.types import Json
 
-
-@dataclass
-class Fold:
-    """Messages API state after the rows so far. `open` holds what goes into the next user message."""
-
-    messages: list[Json] = field(default_factory=list)
-    results: dict[str, Json] = field(default_factory=dict)  # tool_result blocks by call id, not yet in a message
-    texts: list[Json] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)  # ids of the last turn's calls, in order
-    idle_turns: int = 0  # replies in a row that called nothing
-    cut_turns: int = 0  # replies in a row that hit the output limit
+Row = Mapping[str, Any]
 
 
-def fold(rows: Sequence[Mapping[str, Any]], mails: Mapping[str, Mapping[str, Any]], opening: list[Json]) -> Fold:
+class Context:
+    """The conversation as the Messages API takes it, each message encoded once.
+
+    `turn`, `result` and `note` take the bodies of journal rows in their order, live or read back alike.
+    """
+
+    def __init__(self, opening: Sequence[Json]) -> None:
+        """`opening` are the first user blocks."""
+        self.parts: list[bytes] = []  # messages as JSON
+        self.replies = 0
+        self.idle_turns = 0  # replies in a row that called nothing
+        self.cut_turns = 0  # replies in a row that hit the output limit
+        self.refused_turns = 0  # replies in a row that the model declined
+        self._last: Json = {}  # the last message, which a block of the same side still joins
+        self._results: dict[str, Json] = {}  # blocks by call id, not yet in a message
+        self._texts: list[Json] = list(opening)
+        self._calls: list[str] = []  # ids of the last turn's calls, in order
+
+    def turn(self, body: Json, mails: Sequence[Row]) -> None:
+        """A reply, with the messages from colleagues that it had before it."""
+        self.close_user(mails)
+        content = body["content"]
+        self._calls = [block["id"] for block in content if block["type"] == "tool_use"]
+        if content:
+            self._push("assistant", content)
+        stop = body["stop_reason"]
+        self.idle_turns = 0 if self._calls or stop == "pause_turn" else self.idle_turns + 1
+        self.cut_turns = self.cut_turns + 1 if stop == "max_tokens" else 0
+        self.refused_turns = self.refused_turns + 1 if stop == "refusal" else 0
+
+    def result(self, body: Json) -> None:
+        """What a call came to."""
+        block: Json = {"type": "tool_result", "tool_use_id": body["id"], "content": [text(compact(body["content"]))]}
+        block["content"] += [{"type": "tool_reference", "tool_name": name} for name in body.get("refers", ())]
+        if body["is_error"]:
+            block["is_error"] = True
+        self._results[body["id"]] = block
+
+    def note(self, body: Json) -> None:
+        """A word from the harness."""
+        self._texts.append(text(f"<note>{body['text']}</note>"))
+
+    def close_user(self, mails: Sequence[Row]) -> None:
+        """Put results (in the calls' order), then notes and mail, into one user message."""
+        blocks = [self._results[call] for call in self._calls if call in self._results]
+        blocks += self._texts + [mail_block(m) for m in mails]
+        self._results, self._texts, self._calls = {}, [], []
+        if blocks:
+            self._push("user", blocks)
+
+    def _push(self, role: str, blocks: list[Json]) -> None:
+        if self._last.get("role") == role:  # a paused turn goes on, or more came before the next turn
+            blocks = self._last["content"] + blocks
+            self.parts.pop()
+        elif role == "assistant":
+            self.replies += 1
+        self._last = {"role": role, "content": blocks}
+        self.parts.append(encoded(self._last))
+
+
+def fold(rows: Sequence[Row], mails: Mapping[str, Row], opening: Sequence[Json]) -> Context:
     """Fold an agent's journal rows in order. `mails` are its messages by id, `opening` its first user blocks."""
-    state = Fold(texts=list(opening))
+    context = Context(opening)
     for row in rows:
         body = row["body"]
         match row["kind"]:
             case "turn":
-                _turn(state, body, mails)
+                context.turn(body, [mails[mail_id] for mail_id in body["mail"]])
             case "tool.result":
-                state.results[body["id"]] = tool_result(body["id"], body["content"], body["is_error"])
+                context.result(body)
             case "note":
-                state.texts.append(text(f"<note>{body['text']}</note>"))
-    return state
+                context.note(body)
+    return context
 
 
-def _turn(state: Fold, body: Json, mails: Mapping[str, Mapping[str, Any]]) -> None:
-    close_user(state, [mails[mail_id] for mail_id in body["mail"]])
-    content = body["content"]
-    if content:
-        if state.messages and state.messages[-1]["role"] == "assistant":  # a paused turn goes on
-            state.messages[-1] = {"role": "assistant", "content": state.messages[-1]["content"] + content}
-        else:
-            state.messages.append({"role": "assistant", "content": content})
-    calls = [block["id"] for block in content if block["type"] == "tool_use"]
-    state.calls = calls
-    state.idle_turns = 0 if calls or body["stop_reason"] == "pause_turn" else state.idle_turns + 1
-    state.cut_turns = state.cut_turns + 1 if body["stop_reason"] == "max_tokens" else 0
-
-
-def close_user(state: Fold, mails: Sequence[Mapping[str, Any]]) -> None:
-    """Put results (in the calls' order), then texts and mail, into one user message."""
-    blocks = [state.results[call] for call in state.calls if call in state.results]
-    blocks += state.texts + [mail_block(m) for m in mails]
-    state.results, state.texts, state.calls = {}, [], []
-    if blocks:
-        if state.messages and state.messages[-1]["role"] == "user":
-            state.messages[-1] = {"role": "user", "content": state.messages[-1]["content"] + blocks}
-        else:
-            state.messages.append({"role": "user", "content": blocks})
-
-
-def tool_result(call_id: str, content: Json, is_error: bool) -> Json:
-    block: Json = {"type": "tool_result", "tool_use_id": call_id, "content": [text(compact(content))]}
-    if is_error:
-        block["is_error"] = True
-    return block
-
-
-def mail_block(row: Mapping[str, Any]) -> Json:
+def mail_block(row: Row) -> Json:
+    """A colleague's message as the agent reads it; the files are pointers into its workspace."""
     short = row["id"].rsplit("/", 1)[-1]
     return text(
         "<message>"
@@ -100,10 +117,5 @@ def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def with_cache(messages: list[Json]) -> list[Json]:
-    """The messages with one breakpoint on the last block, so that the next turn reads this prefix from the cache."""
-    if not messages:
-        return messages
-    *before, last = messages
-    *blocks, end = last["content"]
-    return [*before, {**last, "content": [*blocks, {**end, "cache_control": {"type": "ephemeral"}}]}]
+def encoded(value: Any) -> bytes:
+    return compact(value).encode()

@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, update
 
-from bot.errors import ModelMustRetry
-from bot.model.client import Reply
-from bot.model.cost import price
-from bot.policy.gate import Call, Effect, Verdict, decide
-from bot.store import journal, mail
+from bot.errors import Fenced, ModelMustRetry
+from bot.model.cost import following, price
+from bot.model.reply import Reply
+from bot.policy.gate import Call, Decision, Effect, Verdict, decide
+from bot.store import journal, mail, money
 from bot.store import schema as t
 from bot.store.database import Tx
+from bot.store.fast import Statement
 from bot.store.leases import Claim
-from bot.team.state import AgentState
+from bot.team.context import compact
+from bot.team.state import AgentState, Boundary
 from bot.tools.base import Outcome, refused
 from bot.tools.registry import Registry
 from bot.types import Json
 
+CUT_CALL = "The reply was cut at the output limit, so this call was not made. Make it again, in smaller parts."
 INLINE = 32_000  # characters of a result that enter the context; longer ones are cut with a note
+
+_held = (t.agent.c.id == bindparam("of"), t.agent.c.epoch == bindparam("holds"))
+TURN = Statement(
+    update(t.agent)
+    .where(*_held)
+    .values(turns=bindparam("turns"), mail_cursor=bindparam("cursor"), trouble=None, barren=0)
+    .returning(t.agent.c.wake_seq, t.agent.c.status)
+)
+STEP = Statement(update(t.agent).where(*_held).values(barren=0).returning(t.agent.c.wake_seq, t.agent.c.status))
+_common = ("team_id", "run_id", "agent_id", "args_sha256", "id")
+SPEND = Statement(
+    insert(t.spend),
+    names=(
+        "team_id", "run_id", "agent_id", "parent", "model", "amount", "currency", "input", "output", "cache_read",
+        "cache_write",
+    ),
+)  # fmt: skip
+DECISION = Statement(insert(t.decision), names=(*_common, "tool", "verdict", "reason", "at", "labels"))
+CALL = Statement(
+    insert(t.tool_call),
+    names=(*_common, "turn", "position", "name", "args", "effect", "op_key", "decision_id", "status", "epoch"),
+)
+CLOSE = Statement(
+    update(t.tool_call)
+    .where(
+        t.tool_call.c.agent_id == bindparam("of"), t.tool_call.c.id == bindparam("call"),
+        t.tool_call.c.status == "intent",
+    )
+    .values(status=bindparam("now"))
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A recorded turn: the journal's bodies in their order, the calls to make, and what else the write found."""
+
+    bodies: list[tuple[str, Json]]
+    calls: list[Json]
+    boundary: Boundary
 
 
 @dataclass(frozen=True)
@@ -31,102 +73,130 @@ class Recorder:
     claim: Claim
     toolbox: Registry
 
-    def turn(self, tx: Tx, state: AgentState, reply: Reply, content: list[Json], notes: tuple[str, ...] = ()) -> None:
-        """The reply with the mail it used, its price, and an intent with a decision for each call."""
-        self._fence(tx)
+    def turn(self, tx: Tx, state: AgentState, reply: Reply, content: list[Json], notes: Sequence[str] = ()) -> Turn:
+        """The reply with the mail it used, its price, and an intent with a decision for each call.
+
+        Raises ModelMustRetry when two calls carry one id.
+        """
         row, run_id = state.row, self.claim.run_id
         number = row["turns"] + 1
-        self._append(
-            tx,
-            "turn",
-            {
-                "content": content,
-                "stop_reason": reply.stop_reason,
-                "mail": [m["id"].rsplit("/", 1)[-1] for m in state.mails],
-                "usage": reply.usage,
-            },
-        )
+        cursor = state.mails[-1]["seq"] if state.mails else row["mail_cursor"]
+        woken = self._own(tx, TURN, turns=number, cursor=cursor)
+        blocks = [block for block in content if block["type"] == "tool_use"]
+        intents = [self._judge(state, block) for block in blocks]
+        if reply.stop_reason == "max_tokens" and blocks and content[-1] is blocks[-1]:
+            intents[-1] = (intents[-1][0], refused(CUT_CALL))
+        bodies: list[tuple[str, Json]] = [("turn", _turn_body(state, reply, content))]
+        bodies += [
+            ("tool.result", _result_body(block["id"], wrong.content, True))
+            for block, (_, wrong) in zip(blocks, intents, strict=True)
+            if wrong is not None
+        ]
+        bodies += [("note", {"text": words}) for words in notes]
+        counters = journal.count(tx, run_id, rows=len(bodies), ids=len(blocks))
+        journal.add_rows(tx, run_id, counters, bodies, agent_id=row["id"], epoch=self.claim.epoch)
         if state.mails:
-            mail.delivered(tx, run_id, row["name"], state.mails[-1]["seq"])
-        tx.execute(update(t.agent).where(t.agent.c.id == row["id"]).values(turns=number, trouble=None))
-        tx.execute(
-            insert(t.spend).values(
-                team_id=row["team_id"], run_id=run_id, agent_id=row["id"], parent=row["parent"], model=reply.model,
-                amount=f"{price(reply):f}", **reply.usage,
-            )
+            mail.delivered(tx, run_id, row["name"], cursor)
+        price_as = state.run["price_as"]
+        amount = price(reply, price_as)
+        SPEND.execute(
+            tx.connection,
+            {
+                "team_id": row["team_id"], "run_id": run_id, "agent_id": row["id"], "parent": row["parent"],
+                "model": reply.model, "amount": f"{amount:f}", "currency": "USD", **reply.usage,
+            },
         )  # fmt: skip
-        for position, block in enumerate(b for b in content if b["type"] == "tool_use"):
-            self._intent(tx, state, block, number, position)
-        for words in notes:
-            self.note(tx, words)
+        paused = money.settle(tx, run_id, row["id"], amount, lambda: following(reply, price_as))
+        counters = replace(counters, control=paused or counters.control)
+        calls = self._intents(tx, state, counters.number, number, blocks, intents)
+        return Turn(bodies, calls, _boundary(woken, counters))
+
+    def _judge(self, state: AgentState, block: Json) -> tuple[Decision, Outcome | None]:
+        """The gate's decision on a call, and what the agent reads instead of a result when it is not made."""
+        tool = self.toolbox.get(block["name"])
+        choice = decide(Call(block["name"], tool.effect if tool else Effect.OTHER, state.role_tools))
+        if tool is None:
+            known = ", ".join(self.toolbox.allowed(state.role_tools))
+            return choice, refused(f"There is no tool {block['name']}. You have: {known}.")
+        try:
+            tool.parse(block["input"])
+        except ModelMustRetry as error:
+            return choice, refused(str(error))
+        if choice.verdict in (Verdict.REFUSE, Verdict.ASK):
+            return choice, refused(f"{block['name']} was not allowed: {choice.reason}.")
+        return choice, None
+
+    def _intents(
+        self, tx: Tx, state: AgentState, first: int, turn: int, blocks: list[Json], intents: list[Any]
+    ) -> list[Json]:
+        """Write decisions and calls; returns the calls to make."""
+        row, run_id, at = state.row, self.claim.run_id, tx.now()
+        decisions, calls = [], []
+        for position, (block, (choice, wrong)) in enumerate(zip(blocks, intents, strict=True)):
+            decision = f"{run_id[-12:]}-d{first + position}"
+            digest = journal.sha256_of(block["input"])
+            tool = self.toolbox.get(block["name"])
+            common = {"team_id": row["team_id"], "run_id": run_id, "agent_id": row["id"], "args_sha256": digest}
+            decisions.append(
+                {**common, "id": decision, "tool": block["name"], "verdict": choice.verdict.value,
+                 "reason": choice.reason, "at": at, "labels": {}}
+            )  # fmt: skip
+            calls.append(
+                {**common, "id": block["id"], "turn": turn, "position": position, "name": block["name"],
+                 "args": block["input"], "effect": (tool.effect if tool else Effect.OTHER).value,
+                 "op_key": f"{row['id']}/{block['id']}", "decision_id": decision,
+                 "status": "intent" if wrong is None else "refused", "epoch": self.claim.epoch}
+            )  # fmt: skip
+        if calls:
+            DECISION.execute_all(tx.connection, decisions)
+            try:
+                CALL.execute_all(tx.connection, calls)
+            except tx.connection.dialect.dbapi.IntegrityError as error:  # type: ignore[union-attr]
+                raise ModelMustRetry("Two calls carry the same id.") from error
+        return [call for call in calls if call["status"] == "intent"]
 
     def note(self, tx: Tx, words: str) -> None:
         """A word from the harness to the agent, read at its next turn."""
         self._append(tx, "note", {"text": words})
 
-    def _intent(self, tx: Tx, state: AgentState, block: Json, turn: int, position: int) -> None:
-        row = state.row
-        tool = self.toolbox.get(block["name"])
-        digest = journal.sha256_of(block["input"])
-        wrong = None
-        if tool is None:
-            known = ", ".join(self.toolbox.allowed(state.role_tools))
-            wrong = refused(f"There is no tool {block['name']}. You have: {known}.")
-        elif tx.execute(
-            select(t.tool_call.c.id).where(t.tool_call.c.agent_id == row["id"], t.tool_call.c.id == block["id"])
-        ).first():
-            raise ModelMustRetry(f"Two calls carry the id {block['id']}.")
-        else:
-            try:
-                tool.parse(block["input"])
-            except ModelMustRetry as error:
-                wrong = refused(str(error))
-        effect = tool.effect if tool else Effect.OTHER
-        choice = decide(Call(block["name"], effect, state.role_tools))
-        decision = journal.next_id(tx, row["run_id"], "d")
-        tx.execute(
-            insert(t.decision).values(
-                id=f"{row['run_id'][-12:]}-{decision}", team_id=row["team_id"], run_id=row["run_id"],
-                agent_id=row["id"], tool=block["name"], args_sha256=digest, verdict=choice.verdict,
-                reason=choice.reason, at=tx.now(), labels={},
-            )
-        )  # fmt: skip
-        if wrong is None and choice.verdict in (Verdict.REFUSE, Verdict.ASK):
-            wrong = refused(f"{block['name']} was not allowed: {choice.reason}.")
-        tx.execute(
-            insert(t.tool_call).values(
-                agent_id=row["id"], id=block["id"], team_id=row["team_id"], run_id=row["run_id"], turn=turn,
-                position=position, name=block["name"], args=block["input"], args_sha256=digest, effect=effect,
-                op_key=f"{row['id']}/{block['id']}", decision_id=f"{row['run_id'][-12:]}-{decision}",
-                status="intent", epoch=self.claim.epoch,
-            )
-        )  # fmt: skip
-        if wrong is not None:
-            self._result(tx, block["id"], wrong.content, True, "refused")
+    def result(self, tx: Tx, call_id: str, outcome: Outcome) -> tuple[Json, Boundary] | None:
+        """The call's outcome with everything it changes in the store, once: the row's body and what else changed.
 
-    def result(self, tx: Tx, call_id: str, outcome: Outcome) -> None:
-        """The call's outcome with everything it changes in the store, once."""
-        self._fence(tx)
-        status = tx.execute(
-            select(t.tool_call.c.status).where(
-                t.tool_call.c.agent_id == self.claim.agent_id, t.tool_call.c.id == call_id
-            )
-        ).scalar()
-        if status != "intent":
-            return
+        None when the result was there already. Raises Fenced, or ModelMustRetry from the outcome's own commit.
+        """
+        woken = self._own(tx, STEP)
+        status = "failed" if outcome.is_error else "done"
+        if CLOSE.execute(tx.connection, {"of": self.claim.agent_id, "call": call_id, "now": status}).rowcount == 0:
+            return None
         content = outcome.content
-        is_error = outcome.is_error
-        if outcome.commit is not None and not is_error:
+        if outcome.commit is not None and not outcome.is_error:
             content = outcome.commit(tx) or content
+        body = _result_body(call_id, content, outcome.is_error)
+        if outcome.refers:
+            body["refers"] = list(outcome.refers)
+        bodies: list[tuple[str, Json]] = [("tool.result", body)]
         if outcome.files:
-            self._append(tx, "tool.files", {"call": call_id, "files": list(outcome.files)})
-        self._result(tx, call_id, content, is_error, "failed" if is_error else "done")
+            bodies.insert(0, ("tool.files", {"call": call_id, "files": list(outcome.files)}))
+        counters = journal.count(tx, self.claim.run_id, rows=len(bodies))
+        journal.add_rows(
+            tx, self.claim.run_id, counters, bodies, agent_id=self.claim.agent_id, epoch=self.claim.epoch
+        )
+        return body, _boundary(woken, counters)
+
+    def _own(self, tx: Tx, statement: Statement, **values: Any) -> Any:
+        """Change the agent's row while it is ours. Raises Fenced when a newer activation owns it."""
+        found = statement.execute(
+            tx.connection, {"of": self.claim.agent_id, "holds": self.claim.epoch, **values}
+        ).fetchall()
+        if not found:
+            raise Fenced()
+        return found[0]
 
     def park(self, tx: Tx, call_id: str, outcome: Outcome, waiting: Json) -> None:
         """Leave the agent asleep inside this call."""
         self._fence(tx)
         if outcome.commit is not None:
-            outcome.commit(tx)
+            waiting = {**waiting, **(outcome.commit(tx) or {})}
         tx.execute(
             update(t.agent).where(t.agent.c.id == self.claim.agent_id).values(waiting={"id": call_id, **waiting})
         )
@@ -135,6 +205,7 @@ class Recorder:
         """Answer the call the agent sleeps in."""
         self._fence(tx)
         tx.execute(update(t.agent).where(t.agent.c.id == self.claim.agent_id).values(waiting=None))
+        money.woken(tx, self.claim.run_id, self.claim.agent_id)
         self._result(tx, call_id, content, is_error, "failed" if is_error else "done")
 
     def _result(self, tx: Tx, call_id: str, content: Json, is_error: bool, status: str) -> None:
@@ -151,22 +222,43 @@ def close_call(
     tx: Tx, run_id: str, agent_id: str, call_id: str, content: Json, is_error: bool, status: str, epoch: int = 0
 ) -> None:
     """Record the result of a call; the coordinator uses it to answer a finish."""
-    tx.execute(
+    made = tx.execute(
         update(t.tool_call)
         .where(t.tool_call.c.agent_id == agent_id, t.tool_call.c.id == call_id)
         .values(status=status)
     )
-    body = {"id": call_id, "content": _cut(content), "is_error": is_error}
+    if made.rowcount == 0:  # the agent finished by its reply: there is no call to answer
+        if is_error:
+            journal.append(tx, run_id, "note", {"text": content["error"]}, agent_id=agent_id, epoch=epoch)
+        return
+    body = _result_body(call_id, content, is_error)
     journal.append(tx, run_id, "tool.result", body, agent_id=agent_id, epoch=epoch)
+
+
+def _turn_body(state: AgentState, reply: Reply, content: list[Json]) -> Json:
+    return {
+        "content": content,
+        "stop_reason": reply.stop_reason,
+        "mail": [m["id"].rsplit("/", 1)[-1] for m in state.mails],
+        "usage": reply.usage,
+    }
+
+
+def _result_body(call_id: str, content: Json, is_error: bool) -> Json:
+    return {"id": call_id, "content": _cut(content), "is_error": is_error}
+
+
+def _boundary(woken: Any, counters: journal.Counters) -> Boundary:
+    return Boundary(woken[0], woken[1], counters.control, counters.status)
 
 
 def _cut(content: Json) -> Json:
     """Keep a result within the context's share; what is cut is said."""
-    if len(journal.canonical(content)) <= INLINE:
+    if len(compact(content)) <= INLINE:
         return content
     kept: Json = {}
     for key, value in content.items():
-        size = len(journal.canonical(value))
+        size = len(compact(value))
         if size > INLINE // 2 and isinstance(value, str):
             kept[key] = value[: INLINE // 2]
             kept[f"{key}_cut"] = f"{len(value) - INLINE // 2} more characters"
@@ -176,6 +268,3 @@ def _cut(content: Json) -> Json:
         else:
             kept[key] = value
     return kept
-
-
-Work = Callable[[Tx], Any]

@@ -12,7 +12,8 @@ HERE = Path(__file__).parent / "roles"
 # Every role may work with its own files, colleagues and an explicit end.
 EVERYONE = (
     "read_file", "write_file", "edit_file", "list_files", "search_files", "query_table", "run_script",
-    "send_message", "wait", "ask_person", "finish", "skill_open", "skill_search",
+    "send_message", "wait", "ask_person", "finish", "skill_open", "skill_search", "tool_search",
+    "list_team", "claim_task", "release_task", "depend", "report", "review",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One agent as its rows say: who it is, what it has done, what is open. Read at every turn boundary."""
+"""One agent as its rows say: who it is, what it has done, what is open. Read once per activation, then kept along."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.skills import Role, SkillLibrary
 from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import by_id
-from bot.team.context import Fold, fold, text
+from bot.team.context import Context, fold, text
 from bot.team.roles import allowed, find_role
 from bot.types import Json
 
@@ -21,57 +21,77 @@ LEAD = "lead"
 
 
 @dataclass(frozen=True)
+class Boundary:
+    """What a write of this activation found beside its own rows."""
+
+    wake_seq: int
+    status: str  # of the agent
+    control: str  # of the run
+    run_status: str
+
+
+@dataclass
 class AgentState:
-    """Rows of one agent, folded."""
+    """Rows of one agent, folded. The activation that holds the agent keeps it current with what it writes itself."""
 
     row: Any  # the agent
     run: Any
     role: Role
-    context: Fold
+    context: Context
     mails: list[Any]  # not yet delivered
     pending: list[Any]  # calls without a result
     answered: Any  # the answer to the agent's open question, or None
+    role_tools: tuple[str, ...] = ()
+    parked: bool = False  # it sleeps in a call, or has finished
+    stale: bool = False  # somebody else wrote something for it: read the rows again
 
     @property
     def lead(self) -> bool:
         return bool(self.row["name"] == LEAD)
 
-    @property
-    def role_tools(self) -> tuple[str, ...]:
-        return allowed(self.role)
+    def passed(self, boundary: Boundary) -> None:
+        """Take over what a write found; a wake means that there is more to read."""
+        self.stale = self.stale or boundary.wake_seq != self.row["wake_seq"]
+        self.row["status"], self.run["control"], self.run["status"] = (
+            boundary.status, boundary.control, boundary.run_status,
+        )  # fmt: skip
 
 
 def load(connection: Connection, agent_id: str, library: SkillLibrary, zone: str) -> AgentState:
     """The agent now."""
-    row = by_id(connection, t.agent, agent_id)
-    run = by_id(connection, t.run, row["run_id"])
+    row = dict(by_id(connection, t.agent, agent_id))
+    run = dict(by_id(connection, t.run, row["run_id"]))
     rows = journal.rows(connection, row["run_id"], agent_id=agent_id)
     mine = connection.execute(
         select(t.mail).where(t.mail.c.run_id == row["run_id"], t.mail.c.recipient == row["name"])
     ).mappings()
     by_mail = {m["id"].rsplit("/", 1)[-1]: dict(m) for m in mine}
-    pending = list(
-        connection.execute(
+    pending = [
+        dict(call)
+        for call in connection.execute(
             select(t.tool_call)
             .where(t.tool_call.c.agent_id == agent_id, t.tool_call.c.status == "intent")
             .order_by(t.tool_call.c.turn, t.tool_call.c.position)
         ).mappings()
-    )
-    waiting = row["waiting"] or {}
-    answered = None
-    if waiting.get("for") == "answer":
-        answered = connection.execute(
-            select(t.approval).where(t.approval.c.id == waiting["approval"], t.approval.c.status != "pending")
-        ).mappings().first()  # fmt: skip
+    ]
+    role = find_role(library, row["skill"], row["role"])
     return AgentState(
         row=row,
         run=run,
-        role=find_role(library, row["skill"], row["role"]),
+        role=role,
         context=fold(rows, by_mail, _opening(row, run, zone)),
         mails=mail.undelivered(connection, row["run_id"], row["name"], row["mail_cursor"]),
         pending=pending,
-        answered=answered,
+        answered=_answer(connection, row["waiting"]),
+        role_tools=allowed(role),
     )
+
+
+def _answer(connection: Connection, waiting: Any) -> Any:
+    if not waiting or waiting.get("for") != "answer":
+        return None
+    query = select(t.approval).where(t.approval.c.id == waiting["approval"], t.approval.c.status != "pending")
+    return connection.execute(query).mappings().first()
 
 
 def _opening(row: Any, run: Any, zone: str) -> list[Json]:

@@ -14,6 +14,9 @@ from bot.store.database import Database, Tx
 from bot.types import Json
 from bot.workspace import Workspace
 
+ROOM = 2_000  # characters of a result that enter the context; what is larger goes to a file, with a preview
+WHOLE = 1_000_000  # room of a tool that is called for the text itself
+
 
 @dataclass(frozen=True)
 class ToolContext:
@@ -28,6 +31,7 @@ class ToolContext:
     agent_name: str
     call_id: str
     workspace: Workspace
+    role_tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Outcome:
     commit: Callable[[Tx], Json | None] | None = None
     files: tuple[str, ...] = ()  # workspace files this call made
     parks: Json | None = None
+    refers: tuple[str, ...] = ()  # tools whose schemas the model gets with this result
 
 
 class Args(BaseModel):
@@ -60,6 +65,7 @@ class Tool:
     run: Callable[[ToolContext, Any], Awaitable[Outcome]]
     args: type[Args] | None = None
     schema: Json = field(default_factory=dict)
+    room: int = ROOM
 
     def definition(self) -> Json:
         """The tool as the Messages API takes it."""

@@ -55,5 +55,5 @@ class ChannelTool:
 def channel_tools(permalink_base: str) -> list[Tool]:
     return [
         Tool("read_channel", "Read the messages of the channel that the request came from.", Effect.READ,
-             ChannelTool(permalink_base).run, ReadChannelArgs)
+             ChannelTool(permalink_base).run, ReadChannelArgs, room=30_000)
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -38,8 +39,8 @@ class Sources:
         """The cell that a source names. Raises ModelMustRetry when there is none."""
         name = str(source["file"])
         if name not in self._tables:
-            with self._ctx.workspace.existing(name).open(newline="", encoding="utf-8") as lines:
-                self._tables[name] = list(csv.DictReader(lines))
+            lines = io.StringIO(self._ctx.workspace.text(name), newline="")
+            self._tables[name] = list(csv.DictReader(lines))
         try:
             return self._tables[name][int(source["row"]) - 1][str(source["column"])]
         except (IndexError, KeyError) as error:

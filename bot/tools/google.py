@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field
 
 from bot.errors import DependencyFailed, ModelMustRetry, RunFailed
 from bot.policy.gate import Effect
-from bot.store import points, staging
+from bot.store import staging
 from bot.store.database import Tx
 from bot.tools import render
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
@@ -21,11 +24,13 @@ from bot.workspace import safe_name
 from connectors import errors as e
 from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import DocumentError, Grid, grid_from_rows, read_grid, write_grid
-from connectors.google import Change, DocCreate, DriveFile, GoogleWorkspace, SheetTabWrite
+from connectors.google import CellInput, Change, DocCreate, DriveFile, GoogleWorkspace, SheetTabWrite
 
 T = TypeVar("T")
 PREVIEW_ROWS = 25
 PREVIEW_TEXT = 6_000
+DOC_HEAD = 1_200  # characters of a document shown at once
+LIST_ROOM = 16_000  # lists of files and of tables stay whole, up to this
 READ_PAUSES_S = (0.3, 1.0, 3.0)
 SHEET = "application/vnd.google-apps.spreadsheet"
 
@@ -40,7 +45,6 @@ def connect(base_url: str, credentials: str) -> GoogleWorkspace | None:
 async def patient(read: Callable[[], Awaitable[T]]) -> T:
     """A read, repeated while Google is busy. Raises ModelMustRetry or DependencyFailed with Google's own reason."""
     for pause in (*READ_PAUSES_S, None):
-        points.reached("google:read:before")
         try:
             return await read()
         except (e.RateLimited, e.Unavailable, e.AmbiguousOutcome) as error:
@@ -113,7 +117,9 @@ class GoogleTools:
             grids = await asyncio.to_thread(read_grid, data, file.name)
         except DocumentError as error:
             return refused(str(error))
-        kept = await asyncio.to_thread(_keep_grids, ctx, file, grids, "file")
+        kept = await asyncio.to_thread(
+            _keep_grids, ctx, file, grids, lambda _tab, row, _cell: google.row_url(file, row)
+        )
         return Outcome({"ok": True, "name": file.name, "files": kept}, files=_names(kept))
 
     async def read_sheet(self, ctx: ToolContext, args: SheetArgs) -> Outcome:
@@ -122,7 +128,11 @@ class GoogleTools:
         tabs = await patient(lambda: google.read_sheet(args.file_id, args.tab or None))
         grids = [grid_from_rows(file.name, tab.title, tab.rows) for tab in tabs]
         urls = {tab.title: tab.url for tab in tabs}
-        kept = await asyncio.to_thread(_keep_grids, ctx, file, grids, "sheet", urls)
+
+        def cell_url(tab: str, _row: int, cell: str) -> str:
+            return f"{urls[tab]}{'&' if '#' in urls[tab] else '#'}range={cell}"
+
+        kept = await asyncio.to_thread(_keep_grids, ctx, file, grids, cell_url)
         return Outcome({"ok": True, "name": file.name, "url": file.url, "files": kept}, files=_names(kept))
 
     async def read_doc(self, ctx: ToolContext, args: FileArgs) -> Outcome:
@@ -130,12 +140,16 @@ class GoogleTools:
         file = await patient(lambda: google.file(args.file_id))
         text = await patient(lambda: google.read_doc(args.file_id))
         name = ctx.workspace.write(f"docs/{safe_name(file.name)}.md", text.encode())
-        return Outcome({"ok": True, "name": file.name, "url": file.url, "file": name, "text": text}, files=(name,))
+        shown: Json = {"ok": True, "name": file.name, "url": file.url, "file": name, "characters": len(text)}
+        shown["text"] = text[:DOC_HEAD]
+        if len(text) > DOC_HEAD:
+            shown["next_offset"] = DOC_HEAD  # read_file goes on from there
+        return Outcome(shown, files=(name,))
 
     async def create_doc(self, ctx: ToolContext, args: DocArgs) -> Outcome:
         """Stage a new document; its text is final, with every placeholder filled by code."""
         google = self._ready()
-        source = ctx.workspace.existing(args.file).read_text(encoding="utf-8")
+        source = ctx.workspace.text(args.file)
         shown = await ctx.db.read(lambda c: render.lookup(c, ctx.run_id, self._page))
         text, unknown = shown.fill(source, render.markdown_link)
         if unknown:
@@ -153,14 +167,21 @@ class GoogleTools:
     async def write_sheet(self, ctx: ToolContext, args: SheetWriteArgs) -> Outcome:
         """Stage a tab of a spreadsheet: new, or a full replacement of the tab of that name."""
         google = self._ready()
-        lines = ctx.workspace.existing(args.file).read_text(encoding="utf-8")
+        lines = ctx.workspace.text(args.file)
         rows = list(csv.reader(io.StringIO(lines)))
         shown = await ctx.db.read(lambda c: render.lookup(c, ctx.run_id, self._page))
-        rows = [[shown.fill(cell, _label_only)[0] for cell in row] for row in rows]
-        change = SheetTabWrite(file_id=args.file_id, tab=args.tab, rows=tuple(tuple(row) for row in rows))
+        filled = [[shown.fill(cell, _label_only) for cell in row] for row in rows]
+        unknown = [name for row in filled for _, missing in row for name in missing]
+        if unknown:
+            return refused(f"{args.file} cites what this run does not have: {', '.join(unknown[:8])}.")
+        texts = [[text for text, _ in row] for row in filled]
+        cells = [
+            [_linked(*both, shown) for both in zip(*pair, strict=True)] for pair in zip(rows, texts, strict=True)
+        ]
+        change = SheetTabWrite(file_id=args.file_id, tab=args.tab, rows=tuple(tuple(row) for row in cells))
         preview = await patient(lambda: google.preview(change))
-        post = {"title": f"{preview.title}, tab {args.tab}", "rows": rows[:PREVIEW_ROWS], "rows_total": len(rows)}
-        stored = {"file_id": args.file_id, "tab": args.tab, "rows": rows}
+        post = {"title": f"{preview.title}, tab {args.tab}", "rows": texts[:PREVIEW_ROWS], "rows_total": len(rows)}
+        stored = {"file_id": args.file_id, "tab": args.tab, "rows": cells}
         return self._staged(ctx, "sheets_write", stored, f"sheet:{args.file_id}/{args.tab}", preview, post)
 
     def _staged(self, ctx: ToolContext, kind: str, args: Json, target: str, preview: Any, post: Json) -> Outcome:
@@ -177,12 +198,14 @@ class GoogleTools:
     def tools(self) -> list[Tool]:
         read, shared = Effect.READ, Effect.SHARED
         return [
-            Tool("google__drive_list", "List the files of the team's Drive.", read, self.list_files, ListArgs),
-            Tool("google__drive_search", "Find files by words in name or text.", read, self.search, SearchArgs),
+            Tool("google__drive_list", "List the files of the team's Drive.", read, self.list_files, ListArgs,
+                 room=LIST_ROOM),
+            Tool("google__drive_search", "Find files by words in name or text.", read, self.search, SearchArgs,
+                 room=LIST_ROOM),
             Tool("google__drive_read", "Read an uploaded CSV, XLSX or Markdown file; tables become files of your "
-                 "workspace.", read, self.read_file, FileArgs),
+                 "workspace.", read, self.read_file, FileArgs, room=LIST_ROOM),
             Tool("google__sheets_read", "Read a spreadsheet; each tab becomes files of your workspace.", read,
-                 self.read_sheet, SheetArgs),
+                 self.read_sheet, SheetArgs, room=LIST_ROOM),
             Tool("google__docs_read", "Read a document as text.", read, self.read_doc, FileArgs),
             Tool("google__docs_create", "Stage a new document from Markdown.", shared, self.create_doc, DocArgs),
             Tool("google__sheets_write", "Stage a tab of a spreadsheet from a CSV file.", shared, self.write_sheet,
@@ -194,6 +217,13 @@ def _label_only(label: str, _url: str) -> str:
     return label
 
 
+def _linked(cell: str, text: str, shown: render.Lookup) -> CellInput:
+    """A cell that cites one source opens it; a cell has one link, so of several sources the first."""
+    found = render.PLACEHOLDER.search(cell)
+    source = shown.get(found[1], found[2]) if found else None
+    return {"text": text, "url": source.url} if source is not None and source.url else text
+
+
 def _shown(file: DriveFile) -> Json:
     return {"id": file.id, "name": file.name, "mime_type": file.mime_type, "modified": file.modified, "url": file.url}
 
@@ -203,15 +233,18 @@ def _names(kept: list[Json]) -> tuple[str, ...]:
 
 
 def _keep_grids(
-    ctx: ToolContext, file: DriveFile, grids: list[Grid], kind: str, urls: dict[str, str] | None = None
+    ctx: ToolContext, file: DriveFile, grids: list[Grid], address: Callable[[str, int, str], str]
 ) -> list[Json]:
     """Keep each table as it stands, and as long rows with each amount's place where its columns are understood."""
-    kept = []
+    kept: list[Json] = []
+    stems: list[str] = []
     for grid in grids:
-        title = f"{file.name}_{grid.tab}" if grid.tab else file.name
-        stem = f"{safe_name(title)}_{file.id[-5:]}"  # two files may share a title
+        title = f"{safe_name(file.name)[:45]}_{safe_name(grid.tab)[:30]}" if grid.tab else safe_name(file.name)
+        stem = f"{title}_{file.id[-5:]}"  # two files may share a title
+        stems.append(stem)
+        stem += f"_{stems.count(stem)}" if stems.count(stem) > 1 else ""  # and two tabs may look alike
         raw, long = f"tables/{stem}.csv", f"tables/{stem}.long.csv"
-        write_grid(ctx.workspace.path(raw), grid)
+        _written(ctx, raw, partial(write_grid, grid=grid))
         understood = understand(grid)
         item: Json = {
             "tab": grid.tab,
@@ -222,11 +255,22 @@ def _keep_grids(
             "problems": list(understood.problems),
         }
         if understood.rows:
-            url = (urls or {}).get(grid.tab, file.url)
-            write_long(ctx.workspace.path(long), grid, understood, f"{kind}:{file.id}", url)
+            source = f"{'sheet' if file.mime_type == SHEET else 'file'}:{file.id}"
+            write = partial(
+                write_long, grid=grid, understood=understood, source=source, address=partial(address, grid.tab)
+            )
+            _written(ctx, long, write)
             item["long_file"] = long
         kept.append(item)
     return kept
+
+
+def _written(ctx: ToolContext, name: str, write: Callable[[Path], int]) -> None:
+    """Let the connector write its file elsewhere, then put it into the workspace whole."""
+    with tempfile.TemporaryDirectory(prefix="cadre-") as folder:
+        place = Path(folder) / "table.csv"
+        write(place)
+        ctx.workspace.write(name, place.read_bytes())
 
 
 class GoogleWriter:

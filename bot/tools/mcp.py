@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 
 from bot.policy.gate import Effect
-from bot.store import points
 from bot.tools.base import Outcome, Tool, ToolContext, refused
 from bot.tools.tables import tabular
 from bot.types import Json
@@ -41,12 +40,10 @@ class McpTools:
         effect = Effect.READ if info.read_only and info.alias in self._trusted else Effect.OTHER
 
         async def run(ctx: ToolContext, args: Json) -> Outcome:
-            points.reached(f"mcp:{info.alias}:before")
             try:
                 result = await self._host.call(info.name, args)
             except McpFailure as error:
                 return refused(str(error))
-            points.reached(f"mcp:{info.alias}:after")
             return _outcome(ctx, info, result)
 
         return Tool(info.name, info.description, effect, run, schema=dict(info.input_schema))

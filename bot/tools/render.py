@@ -47,12 +47,16 @@ class Lookup:
     figures: dict[str, Shown]
     entries: dict[str, Shown]
 
+    def get(self, kind: str, name: str) -> Shown | None:
+        """What a placeholder stands for: kind f is a figure, e an entry."""
+        return (self.figures if kind == "f" else self.entries).get(name)
+
     def fill(self, text: str, link: Link) -> tuple[str, list[str]]:
         """The text with every known placeholder linked, and the unknown ones."""
         unknown: list[str] = []
 
         def one(found: re.Match[str]) -> str:
-            shown = (self.figures if found[1] == "f" else self.entries).get(found[2])
+            shown = self.get(found[1], found[2])
             if shown is None:
                 unknown.append(found[0])
                 return found[0]
@@ -102,5 +106,10 @@ def uncited_numbers(text: str, request: str) -> list[str]:
 
 
 def requested(connection: Connection, run_id: str) -> str:
-    """The words of the run's request."""
-    return str(connection.execute(select(run.c.request).where(run.c.id == run_id)).scalar_one())
+    """The words of the run's request, and of those that it goes on from."""
+    words = []
+    while run_id:
+        row = connection.execute(select(run.c.request, run.c.parent_id).where(run.c.id == run_id)).one()
+        words.append(row.request)
+        run_id = row.parent_id or ""
+    return "\n".join(words)

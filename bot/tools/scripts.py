@@ -1,12 +1,8 @@
-"""Runs a skill's script in a child process: arguments as JSON in, one JSON object out."""
+"""run_script: the scripts that skills bring along, each in a cell of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +14,11 @@ from bot.skills import Skill, SkillLibrary
 from bot.store.database import Tx
 from bot.tools import figures
 from bot.tools.base import Args, Outcome, Tool, ToolContext
-from bot.types import Json
+from bot.tools.child import run_child
+from bot.workspace import Workspace
 
-SCRIPT_S = 120.0
-MEMORY_BYTES = 4 * 1024**3
-OUTPUT_BYTES = 8 * 1024**2
 HIDDEN = ("figures", "findings", "checks")  # kept as rows; the model gets their number
-
-
-async def run_child(script: Path, args: Json, cwd: Path) -> Json:
-    """The script's answer. Raises ModelMustRetry with its own words when it gave none."""
-    env = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(cwd)}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-E", "-s", str(script),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        cwd=cwd, env=env, preexec_fn=_limits, start_new_session=True,
-    )  # fmt: skip
-    try:
-        out, err = await asyncio.wait_for(child.communicate(json.dumps(args).encode()), SCRIPT_S)
-    except TimeoutError as error:
-        raise ModelMustRetry(f"{script.name} did not end within {SCRIPT_S:.0f} seconds.") from error
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    try:
-        answer = json.loads(out[:OUTPUT_BYTES])
-        if not isinstance(answer, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
-        tail = err.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it printed no JSON"]
-        raise ModelMustRetry(f"{script.name} failed: {tail[0]}") from error
-    return answer
-
-
-def _limits() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (int(SCRIPT_S), int(SCRIPT_S)))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+ROOM = 16_000  # characters of an answer: a skill's author decides what stands in it
 
 
 class ScriptArgs(Args):
@@ -72,9 +35,10 @@ class ScriptTool:
 
     async def run(self, ctx: ToolContext, args: ScriptArgs) -> Outcome:
         script = self._find(args.skill, args.script)
-        before = _stamps(ctx)
-        answer = await run_child(script, args.args, ctx.workspace.root)
-        changed = tuple(name for name, stamp in _stamps(ctx).items() if before.get(name) != stamp)
+        before = await asyncio.to_thread(_stamps, ctx.workspace)
+        answer = await run_child(script, args.args, ctx.workspace.made())
+        after = await asyncio.to_thread(_stamps, ctx.workspace)
+        changed = tuple(name for name, stamp in after.items() if before.get(name) != stamp)
         if not answer.get("ok"):
             return Outcome({"ok": False, "error": str(answer.get("error", f"{args.script} said no"))}, is_error=True)
         made_by = await ctx.db.read(lambda c: figures.made_by(c, ctx.agent_id))
@@ -100,13 +64,12 @@ class ScriptTool:
             raise ModelMustRetry(f"{skill_name} has no script {script!r}; it has {known or 'none'}.") from None
 
 
-def _stamps(ctx: ToolContext) -> dict[str, tuple[int, int]]:
-    stats = {name: ctx.workspace.path(name).stat() for name in ctx.workspace.names()}
-    return {name: (s.st_mtime_ns, s.st_size) for name, s in stats.items()}
+def _stamps(workspace: Workspace) -> dict[str, tuple[int, int]]:
+    return {name: (about.st_mtime_ns, about.st_size) for name, about in workspace.files()}
 
 
 def script_tools(library: SkillLibrary) -> list[Tool]:
     return [
         Tool("run_script", "Run a script that a skill brings along, in your workspace.", Effect.WORKSPACE,
-             ScriptTool(library).run, ScriptArgs)
+             ScriptTool(library).run, ScriptArgs, room=ROOM)
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from bot.policy.gate import Effect
 from bot.skills import SkillLibrary
 from bot.store.database import Tx
 from bot.store.schema import agent, run
-from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
+from bot.tools.base import WHOLE, Args, Outcome, Tool, ToolContext, refused
 
 
 class SearchArgs(Args):
@@ -59,5 +59,5 @@ def skill_tools(library: SkillLibrary) -> list[Tool]:
         Tool(
             "skill_search", "Find the team's conventions for a kind of work.", Effect.READ, tools.search, SearchArgs
         ),
-        Tool("skill_open", "Read a skill before working by it.", Effect.READ, tools.open, OpenArgs),
+        Tool("skill_open", "Read a skill before working by it.", Effect.READ, tools.open, OpenArgs, room=WHOLE),
     ]

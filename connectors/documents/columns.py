@@ -88,15 +88,20 @@ def understand(grid: Grid) -> Understood:
     return Understood(reading.roles, reading.periods, tuple(reading.unknown), tuple(problems), columns, tuple(rows))
 
 
-def write_long(path: Path, grid: Grid, understood: Understood, source: str, url: str) -> int:
-    """Keeps long rows as CSV with `ref` and `url` of each amount; `source` is sheet:<id> or file:<id>."""
+def write_long(
+    path: Path, grid: Grid, understood: Understood, source: str, address: Callable[[int, str], str]
+) -> int:
+    """Keeps long rows as CSV with `ref` and `url` of each amount.
+
+    `source` is sheet:<id> or file:<id>; `address` gives the URL of a row and cell.
+    """
 
     def place(row: dict[str, str]) -> tuple[str, str]:
+        url = address(int(row["_row"]), row["_cell"])
         if source.startswith("sheet:"):
-            mark = "&range=" if "#" in url else "#range="
-            return f"{source}/{grid.tab}!{row['_cell']}", f"{url}{mark}{row['_cell']}" if url else ""
-        tab = f"{grid.tab}-" if grid.tab else ""
-        return f"{source}#{tab}row{row['_row']}", url
+            return f"{source}/{grid.tab}!{row['_cell']}", url
+        tab = f"{grid.tab}!" if grid.tab else ""
+        return f"{source}#{tab}{row['_cell']}", url
 
     lines = (
         (row["_row"], row["_cell"], *(row.get(column, "") for column in understood.columns), *place(row))

@@ -2,6 +2,7 @@
 
 from connectors.google.types import (
     Applied,
+    CellInput,
     Change,
     DocCreate,
     DriveFile,
@@ -15,6 +16,7 @@ from connectors.google.workspace import GoogleWorkspace
 
 __all__ = [
     "Applied",
+    "CellInput",
     "Change",
     "DocCreate",
     "DriveFile",

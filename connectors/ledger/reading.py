@@ -25,6 +25,12 @@ TEXT_ROLES = (
     "entity", "department", "counterparty", "description", "document", "service_from", "service_to", "product",
     "currency",
 )  # fmt: skip
+ACCOUNT_TYPES = {  # what charts of accounts write -> what the tools answer
+    "income": "revenue", "sales": "revenue", "turnover": "revenue", "cost of sales": "cogs",
+    "cost of goods sold": "cogs", "direct cost": "cogs", "expenses": "expense", "operating expense": "expense",
+    "operating expenses": "expense", "cost": "expense", "costs": "expense", "other income": "other",
+    "other expense": "other", "assets": "asset", "liabilities": "liability",
+}  # fmt: skip
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 
@@ -90,6 +96,11 @@ class Table:
             )
         return value
 
+    def is_chart(self) -> bool:
+        """Whether the rows are accounts with what they are, and nothing that moves."""
+        columns = self.columns.keys()
+        return "account" in columns and bool(columns & {"name", "type"}) and not columns & {*MONEY, "date", "period"}
+
     def why_no_entries(self) -> str | None:
         """Why the rows are not ledger entries, or None when they are."""
         if not self.columns.keys() & set(MONEY):
@@ -123,7 +134,7 @@ def read_folder(folder: Path) -> Contents:
         if reason is None:
             lines += _lines(table, len(lines))
             named = named and "entry" in table.columns
-        elif not table.columns.keys() & {*MONEY, "date", "period"} and "account" in table.columns:
+        elif table.is_chart():
             accounts.update((a.account, a) for a in _accounts(table))
         else:
             not_entries.append(f"{table.grid.place}: {reason}.")
@@ -155,7 +166,7 @@ def _accounts(table: Table) -> Iterator[Account]:
     for row in range(len(table.grid.rows)):
         if account := table.text(row, "account"):
             kind, normal = table.text(row, "type").lower(), table.text(row, "normal").lower()
-            yield Account(account, table.text(row, "name"), kind or "unknown", normal)
+            yield Account(account, table.text(row, "name"), ACCOUNT_TYPES.get(kind, kind) or "unknown", normal)
 
 
 def _lines(table: Table, before: int) -> Iterator[Line]:

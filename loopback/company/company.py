@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from loopback.company import catalog as c
 from loopback.company.books import CLOSE, Books, cents, forecast, ordinary_books, quarter_of, scale_of, settle
 from loopback.company.drive import drive_files
+from loopback.company.launch import BRAND_FILE, CRM_FILE, launch
 from loopback.company.planting import Cause, choose_products, plant, plant_imbalance
 from loopback.company.workspace import workspace
 
@@ -53,6 +54,7 @@ class Company:
     drive: dict[str, str]
     entries: tuple[EntryLine, ...]
     forecast: dict[tuple[str, str], Decimal]
+    crm: dict[str, Any]
     truth: dict[str, Any]
 
 
@@ -72,13 +74,16 @@ def generate(seed: int, *, small: bool = False) -> Company:
         "causes": [_cause_row(cause, ids) for cause in causes],
         "imbalance": {"entry": ids[id(spoiled)], "amount": str(difference), "period": PERIOD},
     }
+    next_launch = launch(seed, small=small)
+    truth["launch"] = next_launch.planted
     return Company(
         seed,
         small,
         workspace(small),
-        drive_files(scale),
+        {**drive_files(scale), BRAND_FILE: next_launch.brand},
         tuple(_entry_lines(books, ids)),
         forecast(scale, CLOSE),
+        next_launch.crm,
         truth,
     )
 
@@ -154,6 +159,8 @@ def write(company: Company, out: Path, truth: Path | None = None) -> None:
             writer.writerows(rows)
     for name, text in company.drive.items():
         (out / "drive" / name).write_text(text, encoding="utf-8")
+    (out / "crm").mkdir(exist_ok=True)
+    _write_json(out / "crm" / CRM_FILE, company.crm)
     _write_json(out / "workspace.json", company.workspace)
     if truth is not None:
         truth.parent.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import signal
-import sys
 from pathlib import Path
 
-from loopback.control import SERVICES, CallLog, Clock, Faults, serve
+from loopback.control import SERVICES, CallLog, Clock, Faults, announce, serve, stopped
 from loopback.google.app import build
 
 
@@ -18,20 +14,10 @@ async def _run(drive: Path, port: int, ready_file: Path | None) -> None:
     clock = Clock()
     app = build(drive_dir=drive, clock=clock, log=CallLog(clock), faults=Faults())
     runner, url = await serve(app, port)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     address = {"base_url": url, "control_url": url}
     app[SERVICES]["google"] = address
-    ready = json.dumps(address)
-    if ready_file is None:
-        sys.stdout.write(ready + "\n")
-        sys.stdout.flush()
-    else:
-        partial = ready_file.with_name(ready_file.name + ".part")
-        partial.write_text(ready)
-        os.replace(partial, ready_file)
-    await stopped.wait()
+    announce(address, ready_file)
+    await stopped()
     await runner.cleanup()
 
 

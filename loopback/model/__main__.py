@@ -2,13 +2,9 @@
 
 import argparse
 import asyncio
-import json
-import os
-import signal
-import sys
 from pathlib import Path
 
-from loopback.control import SERVICES, CallLog, Clock, Faults, serve
+from loopback.control import SERVICES, CallLog, Clock, Faults, announce, serve, stopped
 
 from .server import build
 
@@ -17,20 +13,10 @@ async def _run(port: int, ready_file: Path | None) -> None:
     clock = Clock()
     app = build(log=CallLog(clock), faults=Faults(), clock=clock)
     runner, url = await serve(app, port)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    address = {"base_url": url, "control_url": f"{url}/_local"}
+    address = {"base_url": url, "control_url": url}
     app[SERVICES]["model"] = address
-    ready = json.dumps(address)
-    if ready_file is None:
-        sys.stdout.write(ready + "\n")
-        sys.stdout.flush()
-    else:
-        partial = ready_file.with_name(ready_file.name + ".part")
-        partial.write_text(ready)
-        os.replace(partial, ready_file)
-    await stopped.wait()
+    announce(address, ready_file)
+    await stopped()
     await runner.cleanup()
 
 

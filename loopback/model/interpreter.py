@@ -18,6 +18,11 @@ Forget = Callable[[str, Mapping[str, Any]], bool]
 
 _OPEN_SKILL = "toolu_offline_skill_open"
 _OWN_FINISH = "toolu_offline_finish_"
+_ANSWER = "answer_person"
+_FIXED = (
+    "No language model is connected, and the steps of a playbook are fixed: I go on as planned, and this stands in "
+    "the thread for whoever reads the result. Say stop, or ask for something else instead."
+)
 _REPEATED = re.compile(r"(.+)_(w?)(\d+)\Z")
 _ROUND = re.compile(r"(.+)_r(\d+)\Z")
 _SPOKEN = "Offline playbook, no language model."
@@ -48,7 +53,7 @@ def answer(body: Mapping[str, Any], forget: Forget) -> Reply:
     """The next assistant message of a conversation."""
     conversation = read(body)
     try:
-        outcome, say = _next(conversation, forget)
+        outcome, say = _told(conversation, body) or _next(conversation, forget)
     except PlaybookError as error:
         outcome, say = _Stop(f"The playbook cannot be followed: {error}."), ""
     if isinstance(outcome, _Stop) or outcome is None:
@@ -82,6 +87,24 @@ def _next(conversation: Conversation, forget: Forget) -> tuple[_Outcome, str]:
     if not isinstance(text, str):
         raise PlaybookError(f"opening the skill {skill.name} gave no playbook")
     return _Walk(conversation, _lead_part(text, request), forget).outcome(), ""
+
+
+def _told(conversation: Conversation, body: Mapping[str, Any]) -> tuple[_Outcome, str] | None:
+    """An honest answer to what a person wrote meanwhile: the steps of a playbook are fixed. None when nobody did."""
+    if not any(tool.get("name") == _ANSWER for tool in body.get("tools") or ()):
+        return None
+    given = {call.input.get("message") for call in conversation.calls.values() if call.name == _ANSWER}
+    for message in conversation.mail:
+        data = message.get("data") or {}
+        if data.get("steer") and message["id"] not in given:
+            kept = data.get("accepted")
+            arguments = {
+                "message": message["id"],
+                "outcome": "changed" if kept else "impossible",
+                "text": f"Kept as it is: {', '.join(map(str, kept))}." if kept else _FIXED,
+            }
+            return [_use(f"toolu_offline_answer_{message['id']}", _ANSWER, arguments)], ""
+    return None
 
 
 def _first_match(skills: Sequence[Skill], request: str) -> Skill | None:
@@ -181,7 +204,17 @@ class _Walk:
         }
 
     def outcome(self) -> _Outcome:
-        return self._walk(self.role.groups, 0)
+        outcome = self._walk(self.role.groups, 0)
+        if outcome is not None or not self.role.again:
+            return outcome
+        asked = [m for m in self.conversation.mail if isinstance(m.get("data"), dict) and "redo" in m["data"]]
+        # An agent opened to make something once more has read the first of these in its ordinary steps.
+        for number, letter in enumerate(asked[1:] if self.context["inputs"].get("redo") else asked, 1):
+            self.context |= {"redo": letter["data"]["redo"], "round": number}
+            outcome = self._walk(self.role.again, number)
+            if outcome is not None:
+                return outcome
+        return None
 
     def _inputs(self) -> dict[str, Any]:
         inputs: dict[str, Any] = {}

@@ -65,6 +65,7 @@ class Role:
     on_tool_error: OnError | None
     matches: tuple[Match, ...]
     ids: frozenset[str]
+    again: tuple[Group, ...] = ()  # followed for each message that asks to make something once more (data.redo)
 
 
 @lru_cache(maxsize=256)
@@ -84,7 +85,10 @@ def parse(text: str, role: str) -> Role:
         data = roles[role] or {}
     groups = _groups(data.get("steps"), f"role {role}")
     on_tool_error = _on_error(data.get("on_tool_error"), "on_tool_error")
-    ids = _step_ids(groups) + (_step_ids(on_tool_error.steps) if on_tool_error else [])
+    again = _groups(data["again"], f"role {role}, again") if data.get("again") else ()
+    if any(step.on_error and step.on_error.steps for group in again for step in group):
+        raise PlaybookError(f"role {role}: the steps of again have on_error steps of their own")
+    ids = _step_ids(groups + again) + (_step_ids(on_tool_error.steps) if on_tool_error else [])
     seen = frozenset(ids)
     if len(seen) != len(ids):
         doubled = sorted({i for i in ids if ids.count(i) > 1})
@@ -93,7 +97,7 @@ def parse(text: str, role: str) -> Role:
         found = _SUFFIX.match(step_id)
         if found and found.group(1) in seen:
             raise PlaybookError(f"step id {step_id!r} reads like a repetition of step {found.group(1)!r}")
-    return Role(role, groups, on_tool_error, matches, seen)
+    return Role(role, groups, on_tool_error, matches, seen, again)
 
 
 def _match(entry: Any) -> Match:

@@ -101,7 +101,13 @@ def test_several_amount_columns_become_measures():
 
 def test_long_rows_name_their_place(tmp_path):
     grid = grid_from_rows("x", "Plan", FORECAST)
-    write_long(tmp_path / "a.csv", grid, understand(grid), "sheet:S1", "http://g.test/d/S1#gid=4")
+    write_long(
+        tmp_path / "a.csv",
+        grid,
+        understand(grid),
+        "sheet:S1",
+        lambda _, cell: f"http://g.test/d/S1#gid=4&range={cell}",
+    )
     first = (tmp_path / "a.csv").read_text().splitlines()[1]
     assert first.endswith("sheet:S1/Plan!D4,http://g.test/d/S1#gid=4&range=D4")
 

@@ -384,3 +384,32 @@ def test_expressions_give_native_values_and_templates_give_text():
 def test_templates_reach_nothing_outside_their_context(template):
     with pytest.raises(PlaybookTemplateError):
         render(template, {"rows": []})
+
+
+def test_each_request_to_make_something_again_is_a_round_of_its_own():
+    steps = [{"id": "end", "call": "finish", "with": {"status": "done", "summary": "first"}}]
+    again = [
+        {"id": "anew", "call": "finish", "with": {"status": "done", "summary": "{{ redo[0].name }} {{ round }}"}}
+    ]
+    part = json.dumps({"steps": steps, "again": again})
+
+    def calls(done, letters):
+        exchanges = [
+            {"role": "assistant", "content": [{"type": "tool_use", "id": use_id, "name": "finish", "input": {}}]}
+            for use_id in done
+        ]
+        messages = [{"role": "user", "content": [{"type": "text", "text": "<brief>work</brief>"}]}]
+        for use in exchanges:
+            back = {"type": "tool_result", "tool_use_id": use["content"][0]["id"], "content": '{"ok": true}'}
+            messages += [use, {"role": "user", "content": [back]}]
+        for n, name in enumerate(letters, 1):
+            letter = {"id": f"m{n}", "from": "cadre", "text": "again", "data": {"redo": [{"name": name}]}}
+            text = {"type": "text", "text": f"<message>{json.dumps(letter)}</message>"}
+            messages[-1]["content"] = [*messages[-1]["content"], text]
+        playbook = [{"type": "text", "text": f'<playbook role="writer">{part}</playbook>'}]
+        reply = answer({"system": playbook, "messages": messages, "metadata": {"user_id": "r1/w"}}, lambda *_: False)
+        return [(b["id"], b["input"]["summary"]) for b in reply.content if b["type"] == "tool_use"]
+
+    assert calls([], []) == [("toolu_end", "first")]
+    assert calls(["toolu_end"], ["press"]) == [("toolu_anew_r1", "press 1")]
+    assert calls(["toolu_end", "toolu_anew_r1"], ["press", "page"]) == [("toolu_anew_r2", "page 2")]

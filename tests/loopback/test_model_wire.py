@@ -331,7 +331,7 @@ def test_the_server_runs_alone_and_ends_when_told():
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         told = json.loads(await process.stdout.readline())
         async with aiohttp.ClientSession() as http:
-            services = await (await http.get(f"{told['control_url']}/services")).json()
+            services = await (await http.get(f"{told['control_url']}/_local/services")).json()
         assert services == {"model": told}
         process.terminate()
         await process.communicate()

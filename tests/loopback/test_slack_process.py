@@ -30,7 +30,7 @@ def read(url, body=None, **headers):
 
 def test_every_stand_in_introduces_all_of_them(company):
     services, _ = company
-    assert set(services) == {"slack", "google", "model", "ledger", "clock"}
+    assert set(services) == {"slack", "google", "model", "ledger", "crm", "clock"}
     for name in ("slack", "google", "model"):
         assert read(f"{services[name]['control_url']}/_local/services") == services
 

@@ -130,7 +130,7 @@ def test_nothing_is_written_before_approval():
 
     with tempfile.TemporaryDirectory() as home:
         status, run, log = asyncio.run(scenario(Path(home)))
-    assert status == "waiting"
+    assert (status, run["run"]["error"]) == ("waiting", None)
     assert run["effects"] == []
     (card,) = run["approvals"]
     assert {c["kind"] for c in card["preview"]["changes"]} == {"docs_create", "sheets_write"}

@@ -70,22 +70,27 @@ class Rows:
             return list(connection.execute(text(sql), values))
 
 
-def frozen(worker, owner, rows, database):
-    """Stop the worker while it holds agents, but not in the middle of a transaction; gives what it holds."""
+def frozen(workers, rows, database):
+    """Stop a worker while it holds agents, but not inside a transaction; gives it and what it holds."""
+    query = "select a.id, a.epoch, w.pid from agent a join worker w on w.id = a.lease_owner where a.kind = 'agent'"
     while True:
-        until(lambda: rows("select 1 from agent where lease_owner = :o and kind = 'agent'", o=owner))
+        pid = until(lambda: rows(query))[0].pid
+        worker = next(w for w in workers if w.pid == pid)
         worker.send_signal(signal.SIGSTOP)
-        held = rows("select id, epoch from agent where lease_owner = :o and kind = 'agent'", o=owner)
+        held = [row for row in rows(query) if row.pid == pid]
         if held and free(database):
-            return held
+            return worker, held
         worker.send_signal(signal.SIGCONT)
+        until(lambda: free(database))
 
 
 def free(database):
-    """Whether nobody holds SQLite's one write lock."""
+    """Whether nobody holds SQLite's one write lock: a frozen process keeps it, a dead one does not."""
     if not database.startswith("sqlite"):
         return True
-    with closing(sqlite3.connect(database.removeprefix("sqlite:///"), timeout=1, isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(database.removeprefix("sqlite:///"), timeout=0.2, isolation_level=None)
+    ) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
@@ -94,29 +99,39 @@ def free(database):
     return True
 
 
-def test_another_worker_takes_over_and_the_sleeper_changes_nothing(database, tmp_path):
+@pytest.mark.parametrize("ending", ["killed", "frozen"])
+def test_the_other_worker_takes_over_within_five_seconds_and_a_sleeper_changes_nothing(database, ending, tmp_path):
     with loopback(tmp_path, "--small", "--seed", "1") as ready:
         env = environment(ready, tmp_path / "home", CADRE_DATABASE_URL=database)
         slack, rows = Slack(ready), Rows(database)
-        with closing(rows), cadre(env, "run", "--no-worker"), cadre(env, "worker") as first:
+        with (
+            closing(rows),
+            cadre(env, "run", "--no-worker"),
+            cadre(env, "worker") as one,
+            cadre(env, "worker") as two,
+        ):
             slack.connected()
-            owner = until(lambda: rows("select id from worker where pid = :pid", pid=first.pid))[0][0]
+            until(lambda: len(rows("select 1 from worker where role = 'worker'")) == 2)
             ts = slack.act(do="post", channel="finance", text="@cadre close Q3 2026")["ts"]
             until(lambda: rows("select 1 from agent where turns > 2"))
-            held = frozen(first, owner, rows, database)
-            with cadre(env, "worker") as second:
-                until(lambda: rows("select 1 from worker where pid = :pid", pid=second.pid))
-                query = "select 1 from agent where id = :id and epoch > :epoch"
-                until(lambda: all(rows(query, id=a, epoch=e) for a, e in held))
-                slack.approve(ts)
-                until(lambda: rows("select 1 from run where status = 'done'"))
-                until(lambda: rows("select 1 from agent where kind = 'thread' and wake_seq = slept_seq"))
+            worker, held = frozen((one, two), rows, database)
+            owner = rows("select id from worker where pid = :pid", pid=worker.pid)[0].id
+            if ending == "killed":
+                worker.kill()
+                worker.wait()
+            query = "select 1 from agent where id = :id and epoch > :epoch"
+            until(lambda: all(rows(query, id=row.id, epoch=row.epoch) for row in held), patience_s=5)
+            slack.approve(ts)
+            until(lambda: rows("select 1 from run where status = 'done'"))
+            until(lambda: rows("select 1 from agent where kind = 'thread' and wake_seq = slept_seq"))
+            if ending == "frozen":
                 before = rows("select count(*), max(seq) from journal")
-                first.send_signal(signal.SIGCONT)
-                until(lambda: rows("select 1 from worker where id = :o", o=owner))
-                first.terminate()
-                first.wait(30)
+                (seen,) = rows("select seen_at from worker where id = :o", o=owner)[0]
+                worker.send_signal(signal.SIGCONT)
+                until(lambda: rows("select 1 from worker where id = :o and seen_at > :seen", o=owner, seen=seen))
+                worker.terminate()
+                worker.wait(30)
                 assert rows("select count(*), max(seq) from journal") == before
-                assert len(rows("select 1 from effect where kind = 'write' and status = 'done'")) == 2
-                ops = [m["metadata"]["event_payload"]["op"] for m in slack.thread(ts) if m.get("metadata")]
-                assert len(ops) == len(set(ops))
+            assert len(rows("select 1 from effect where kind = 'write' and status = 'done'")) == 2
+            ops = [m["metadata"]["event_payload"]["op"] for m in slack.thread(ts) if m.get("metadata")]
+            assert len(ops) == len(set(ops))

@@ -220,7 +220,7 @@ def analyst(talk: Talk) -> list[Any]:
         data = {"workbook": plans[0]["data"]["workbook"], "notes": []}
         return [call("send_message", {"to": "pen", "text": "Here.", "files": own, "data": data})]
     outputs = own  # forgets the sources until the lead asks
-    if talk.heard("lead"):
+    if any("sources" in m["text"] for m in talk.heard("lead")):
         outputs = [*own, *variance["sources"], *causes["sources"]]
     return [call("finish", {"status": "done", "summary": "explained", "outputs": list(dict.fromkeys(outputs))})]
 

@@ -97,7 +97,13 @@ class Close:
         reading["problems"] = list(found.problems)
         if found.rows:
             path = f"inbox/m2/{len(self.readings)}.long.csv"
-            write_long(self.work / path, grid, found, f"sheet:{file.split('.')[0]}", "http://sheet.test#gid=0")
+            write_long(
+                self.work / path,
+                grid,
+                found,
+                f"sheet:{file.split('.')[0]}",
+                lambda _, cell: f"http://sheet.test#gid=0&range={cell}",
+            )
             reading["long_file"] = path
         self.readings.append(reading)
 

@@ -27,7 +27,7 @@ def budget_readings(work: Path, tables: dict[str, bytes]):
         for grid in read_grid(data, name):
             found = understand(grid)
             path = f"tables/{name}.long.csv"
-            write_long(work / path, grid, found, f"file:{name}", "http://drive.test/x")
+            write_long(work / path, grid, found, f"file:{name}", lambda row, _: f"http://drive.test/x?row={row}")
             readings.append(
                 {"long_file": path, "columns": found.described(), "problems": list(found.problems),
                  "unknown_columns": list(found.unknown)}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.slack import messages, requests
-from bot.slack.requests import Ignored, clean, from_command, from_event, is_stop, seen
+from bot.slack.requests import Ignored, clean, from_command, from_event, seen
 from bot.types import Request
 
 BOT = "UCADRE"
@@ -122,16 +122,6 @@ def test_a_long_trigger_still_gives_a_key_that_fits():
     told = from_command(command("/cadre", "x", trigger_id="t" * 200))
     assert isinstance(told, Request) and len(told.key) == 64
     assert from_command(command("/cadre", "x", trigger_id="t" * 200)) == told
-
-
-@pytest.mark.parametrize("text", ["stop", "Stop!", "please stop", "stop it now", "cancel"])
-def test_stop_is_understood(text):
-    assert is_stop(text)
-
-
-@pytest.mark.parametrize("text", ["stop the presses at nine", "do not stop", "stopwatch", "close Q3"])
-def test_other_words_are_not_stop(text):
-    assert not is_stop(text)
 
 
 def test_history_keeps_what_was_said_edited_and_deleted():

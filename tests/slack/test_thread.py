@@ -150,7 +150,7 @@ def test_plan_updates_are_held_back_while_the_run_works_and_the_end_is_shown_at_
     async def play(on):
         ts = await asked(on)
         claim = await on.claim()
-        await plan(on, "Read")
+        await plan(on, "Read", "Compare")
         await on.writer.activate(claim)
         done = update(t.task).values(status="done")
         await on.db.write(lambda tx: tx.execute(done))

@@ -48,6 +48,20 @@ def test_only_one_of_two_workers_gets_an_agent(db, run_id):
     assert second is None
 
 
+def test_a_lease_on_an_agent_that_nobody_works_on_is_not_renewed(db, run_id):
+    held = db.write_now(lambda tx: leases.claim(tx, "run-1/lead", "a"))
+
+    def lease(at_work):
+        db.write_now(lambda tx: leases.beat(tx, "a", "worker", at_work))
+        return db.read_now(
+            lambda c: c.execute(select(agent.c.lease_until).where(agent.c.id == held.agent_id)).scalar()
+        )
+
+    db.write_now(lambda tx: tx.execute(update(agent).values(lease_until=1.0)))
+    assert lease(()) == 1.0
+    assert lease(("run-1/lead",)) > time.time()
+
+
 def test_a_stale_epoch_writes_nothing(db, run_id):
     old = db.write_now(lambda tx: leases.claim(tx, "run-1/lead", "a"))
     db.write_now(lambda tx: tx.execute(update(agent).values(lease_until=0.0)))

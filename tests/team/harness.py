@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from bot.coordinator.coordinator import Coordinator
 from bot.coordinator.intake import ensure_intake, receive
+from bot.coordinator.plan import STALL_S
 from bot.coordinator.runs import poisoned
 from bot.model.client import AnthropicModel
 from bot.skills import SkillLibrary
@@ -70,7 +71,7 @@ class Here:
 
 
 @asynccontextmanager
-async def worker(home: Path, script, retry_budget: float = 20.0):
+async def worker(home: Path, script, retry_budget: float = 20.0, stall_s: float = STALL_S):
     clock, faults, log = control.Clock(), control.Faults(), control.CallLog()
     runner = web.AppRunner(scripted.build(script, log=log, faults=faults, clock=clock), access_log=None)
     await runner.setup()
@@ -91,6 +92,7 @@ async def worker(home: Path, script, retry_budget: float = 20.0):
     async def thread(_claim):
         return None
 
+    main.watch.stall_s = stall_s
     dispatcher.serve("agent", agents.activate)
     dispatcher.serve("coordinator", main.activate)
     dispatcher.serve("thread", thread)

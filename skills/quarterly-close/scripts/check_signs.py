@@ -24,8 +24,8 @@ def work(args: dict[str, Any]) -> Answer:
         expected = effect(row["type"], row["normal"], row.amount("variance"))
         if row["effect"] != expected:
             wrong.append(f"{place}: says {row['effect'] or 'nothing'}, the convention gives {expected or 'nothing'}")
-        if (row["type"] == "revenue") != (row["normal"] == "credit") and row["type"] != "other":
-            wrong.append(f"{place}: a {row['type']} account with the normal side {row['normal'] or 'missing'}")
+        if row["normal"] and (row["type"] == "revenue") != (row["normal"] == "credit") and row["type"] != "other":
+            wrong.append(f"{place}: a {row['type']} account with the normal side {row['normal']}")
     answer = Answer()
     answer.check("signs", not wrong, "; ".join(wrong[:8]) or f"{len(rows)} lines follow the convention")
     return answer

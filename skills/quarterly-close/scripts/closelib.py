@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 CENT = Decimal("0.01")
 PROFIT_TYPES = ("revenue", "cogs", "expense", "other")
+BALANCE_TYPES = ("asset", "liability", "equity")
 # +1 where a higher amount is good for the result; amounts are stated positive in the account's own direction
 GOOD = {"revenue": 1, "cogs": -1, "expense": -1, "other": 1}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from closelib import (
+    BALANCE_TYPES,
     PROFIT_TYPES,
     Answer,
     Row,
@@ -119,8 +120,13 @@ def join(args: dict[str, Any], period: str) -> list[Line]:
                 raise WrongInput(
                     f"{row.file}, row {row.number}: account {row['account']} is not in the chart of accounts."
                 )
-            if account["type"] not in PROFIT_TYPES:
+            if account["type"] in BALANCE_TYPES:
                 continue
+            if account["type"] not in PROFIT_TYPES:
+                raise WrongInput(
+                    f"accounts: {account.file}, row {account.number}: account {account['account']} has the type "
+                    f'"{account["type"]}"; the close knows {", ".join((*PROFIT_TYPES, *BALANCE_TYPES))}.'
+                )
             key = (row["account"], row["department"])
             line = lines.setdefault(key, Line(*key, account["type"], account["name"], account["normal"]))
             getattr(line, side).append(row)

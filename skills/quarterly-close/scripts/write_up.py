@@ -153,7 +153,7 @@ def sheet_row(line: Row, causes: list[Row]) -> dict[str, str]:
         "Forecast": line["forecast"], "Actual": line["actual"], "Variance": line["variance"], "%": line["percent"],
         "F/U": line["effect"],
         "Cause": " ".join(f"{KINDS[c['kind']]} {c['amount']}: {c['sentence']}" for c in mine),
-        "Sources": " ".join(dict.fromkeys(entry for c in mine for entry in c["entries"].split())),
+        "Sources": " ".join(dict.fromkeys(f"{{{{e:{entry}}}}}" for c in mine for entry in c["entries"].split())),
     }  # fmt: skip
 
 

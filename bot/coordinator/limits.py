@@ -1,0 +1,126 @@
+"""Limits in a request's own words, and what a run will likely cost, said before it is spent."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
+from statistics import median
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from bot.store import journal, money
+from bot.store import schema as t
+from bot.store.database import Tx, by_id
+
+EARLIER = 20  # runs of the same skill that an estimate looks at
+TURNS_OF_A_TASK = 6  # by the rule, where there are no earlier runs
+CENT = Decimal("0.01")
+
+_AMOUNT = r"(?:US)?\$\s?(?P<dollars>\d{1,6}(?:[.,]\d{1,4})?)(?![\d.,]*\s?(?:k|m|bn|thousand|million|billion)\b)"
+_LEAD = (
+    r"(?:(?:for|with|spend(?:ing)?|costing|cost|use|using)\s+)?(?:at\s+most|no\s+more\s+than|up\s+to|a\s+maximum\s+of)"
+    r"|(?:(?:with|on|within)\s+)?(?:an?\s+)?budget(?:\s+of|\s*:)?"
+)
+WORDS = re.compile(
+    rf"(?i)[\s,;(]*\b(?:{_LEAD})\s+{_AMOUNT}(?:\s*(?:a|an|per|each|every)\s+(?P<period>run|day|week|month))?[)\s.!]*$"
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A limit that a request names, and the request without those words."""
+
+    text: str
+    hard: Decimal
+    period: str  # run | day | week | month
+
+
+def parse(text: str) -> Asked | None:
+    """Understand `… for at most $2`, `… budget $2`, `… up to $20 a month` at the end of a request; else None."""
+    found = WORDS.search(text)
+    if found is None or not text[: found.start()].strip():
+        return None
+    hard = Decimal(found["dollars"].replace(",", "."))
+    if hard <= 0:
+        return None
+    return Asked(text[: found.start()].rstrip(" ,;("), hard, (found["period"] or "run").lower())
+
+
+def plain(text: str) -> str:
+    """The request without a limit's words, as skills should read it."""
+    asked = parse(text)
+    return asked.text if asked else text
+
+
+def begin(tx: Tx, run_id: str) -> None:
+    """Keep the limit that a new run's request names, estimate it by earlier runs, and look at the lines above it."""
+    row = by_id(tx.connection, t.run, run_id)
+    asked = parse(row["request"])
+    if asked is not None and asked.period == "run":
+        money.set_limit(tx, row["team_id"], "run", run_id, "run", asked.hard)
+    before = _earlier(tx, row)
+    if before:
+        count = f"{len(before)} earlier run{'s' if len(before) > 1 else ''}"
+        keep_estimate(tx, run_id, median(before), f"by {count} of this kind")
+    money.check(tx, run_id)
+
+
+def for_automation(tx: Tx, team: str, automation: str, text: str) -> None:
+    """A recurring request whose words cap a day, a week or a month of its runs."""
+    asked = parse(text)
+    if asked is not None and asked.period != "run":
+        money.set_limit(tx, team, "automation", automation, asked.period, asked.hard)
+
+
+def _earlier(tx: Tx, row: Any) -> list[Decimal]:
+    """What finished runs of the same skill cost under the same prices, the latest ones."""
+    if not row["skill"]:
+        return []
+    r = t.run.c
+    found = tx.execute(
+        select(r.spent)
+        .where(
+            r.team_id == row["team_id"], r.skill == row["skill"], r.model == row["model"],
+            r.price_as == row["price_as"], r.status == "done", r.spent > 0,
+        )
+        .order_by(r.created_at.desc())
+        .limit(EARLIER)
+    )  # fmt: skip
+    return [money.dollars(spent) for spent in found.scalars()]
+
+
+def by_plan(tx: Tx, run_id: str) -> bool:
+    """Estimate a run by its plan and what its turns cost so far; True when there was something to estimate by."""
+    row = by_id(tx.connection, t.run, run_id)
+    if row["estimate"] or not row["spent"]:
+        return False
+    tasks = int(tx.execute(select(func.count()).select_from(t.task).where(t.task.c.run_id == run_id)).scalar_one())
+    turns = int(tx.execute(select(func.count()).select_from(t.spend).where(t.spend.c.run_id == run_id)).scalar_one())
+    if not tasks or not turns:
+        return False
+    spent = money.dollars(row["spent"])
+    rest = spent / turns * TURNS_OF_A_TASK * tasks
+    keep_estimate(tx, run_id, spent + rest, f"by its plan of {tasks} task{'s' if tasks > 1 else ''}")
+    return True
+
+
+def keep_estimate(tx: Tx, run_id: str, amount: Decimal, basis: str) -> None:
+    """Keep the estimate; one over a hard line is said at once."""
+    told = amount.quantize(CENT if amount >= CENT else Decimal("0.0001"), ROUND_HALF_UP)
+    tx.execute(update(t.run).where(t.run.c.id == run_id).values(estimate=f"{told:f}", estimate_basis=basis))
+    over = next((x for x in money.lines(tx.connection, run_id, tx.now()) if x.spent + told > x.limit.hard), None)
+    body: dict[str, str] = {"amount": f"{told:f}", "basis": basis}
+    if over is not None:
+        body |= {"scope": over.limit.scope, "period": over.limit.period, "hard": f"{over.limit.hard:f}"}
+    journal.append(tx, run_id, "budget.estimate", body)
+
+
+def suggested(line: money.Line, estimate: str) -> Decimal:
+    """The limit to offer when one is reached: enough for the estimate, and half as much again at least."""
+    wanted = max(line.limit.hard * Decimal("1.5"), (line.spent + line.reserved) * Decimal("1.25"))
+    if estimate and line.limit.scope == "run":
+        wanted = max(wanted, Decimal(estimate) * Decimal("1.25"))
+    places = CENT if wanted >= Decimal("0.1") else Decimal("0.0001")
+    return wanted.quantize(places, ROUND_UP)

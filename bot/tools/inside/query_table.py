@@ -1,0 +1,98 @@
+"""One SELECT over CSV files with exact decimals: {sql, tables} in, {ok, columns, rows} out. Runs in a cell."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+MOST_ROWS = 200_000
+MOST_BYTES = 6 * 1024**2
+
+
+def main() -> None:
+    """Reads the arguments and prints the answer."""
+    args = json.loads(sys.stdin.read())
+    try:
+        answer = query(args["sql"], args["tables"])
+    except Refused as error:
+        answer = {"ok": False, "error": str(error)}
+    print(json.dumps(answer, ensure_ascii=False))
+
+
+class Refused(Exception):
+    """The query cannot be answered; the message says why."""
+
+
+def query(sql: str, tables: dict[str, str]) -> dict[str, Any]:
+    """The rows of the one statement."""
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "threads": "2", "memory_limit": "1GB", "temp_directory": "", "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }  # fmt: skip
+    with duckdb.connect(":memory:", config=settings) as db:
+        try:
+            for alias, path in tables.items():
+                load(db, alias, path)
+            # From here on the files are closed to SQL, and so are the settings.
+            db.execute("SET enable_external_access = false")
+            db.execute("SET lock_configuration = true")
+            statements = db.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise Refused("Give one SELECT statement; each call is answered on its own.")
+            found = db.execute(statements[0])
+            names = unique([column[0] for column in found.description or ()])
+            return {"ok": True, "columns": names, "rows": fetched(found, names)}
+        except duckdb.Error as error:
+            raise Refused(f"The query failed: {str(error).splitlines()[0]}") from error
+
+
+def fetched(found: Any, names: list[str]) -> list[dict[str, Any]]:
+    """Rows up to what can be handed over. Raises Refused beyond."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    while part := found.fetchmany(1000):
+        for row in part:
+            rows.append({name: plain(value) for name, value in zip(names, row, strict=True)})
+            size += sum(len(str(value)) + 4 for value in row) + sum(map(len, names))
+        if len(rows) > MOST_ROWS or size > MOST_BYTES:
+            raise Refused("The result is too large: select fewer columns, filter, or add up with GROUP BY.")
+    return rows
+
+
+def load(db: Any, alias: str, path: str) -> None:
+    """One table from a CSV file; a column whose every value is a plain number becomes an exact decimal."""
+    db.execute(f'CREATE TEMP TABLE "_{alias}" AS SELECT * FROM read_csv(?, all_varchar=true, header=true)', [path])
+    columns = [row[0] for row in db.execute(f'DESCRIBE "_{alias}"').fetchall()]
+    picks = []
+    for column in columns:
+        quoted = '"' + column.replace('"', '""') + '"'
+        total, numbers, scale, zeros = db.execute(
+            f"SELECT count({quoted}), count(*) FILTER (regexp_full_match({quoted}, '-?[0-9]{{1,24}}(\\.[0-9]+)?')), "
+            f"max(length(split_part({quoted}, '.', 2))), "
+            f"count(*) FILTER (regexp_full_match({quoted}, '0[0-9]+')) FROM \"_{alias}\""
+        ).fetchone()
+        exact = total and total == numbers and not zeros and (scale or 0) <= 12
+        picks.append(f"CAST({quoted} AS DECIMAL(38,{scale or 0})) AS {quoted}" if exact else quoted)
+    db.execute(f'CREATE TABLE "{alias}" AS SELECT {", ".join(picks)} FROM "_{alias}"')
+
+
+def unique(names: list[str]) -> list[str]:
+    """Column names that differ, so that no value hides another."""
+    made: list[str] = []
+    for name in names:
+        candidate, number = name, 2
+        while candidate in made:
+            candidate, number = f"{name}_{number}", number + 1
+        made.append(candidate)
+    return made
+
+
+def plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+if __name__ == "__main__":
+    main()
