@@ -46,7 +46,7 @@ async def measure(home: Path, model_s: float) -> dict[str, Any]:
     faults = Faults()
     faults.add({"match": "", "kind": "delay", "rate": 1.0, "delay_s": model_s})
     app = scripted.build(script, log=CallLog(), faults=faults, clock=Clock(), model_id="ring")
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     db = Database(f"sqlite:///{home / 'cadre.db'}", time.time)

@@ -84,7 +84,9 @@ async def play(home: Path, script):
     (place / "scripts" / "hold.py").write_text(HOLD)
     faults = control.Faults()
     runner = web.AppRunner(
-        scripted.build(script, log=control.CallLog(), faults=faults, clock=control.Clock()), access_log=None
+        scripted.build(script, log=control.CallLog(), faults=faults, clock=control.Clock()),
+        access_log=None,
+        shutdown_timeout=0.5,
     )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -180,7 +180,9 @@ def test_a_capable_but_untidy_model_comes_to_the_same_figures(closes, monkeypatc
 
     async def scenario(home: Path):
         parts = {"log": control.CallLog(), "faults": control.Faults(), "clock": control.Clock()}
-        runner = web.AppRunner(scripted.build(untidy, model_id="untidy-1", **parts), access_log=None)
+        runner = web.AppRunner(
+            scripted.build(untidy, model_id="untidy-1", **parts), access_log=None, shutdown_timeout=0.5
+        )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         monkeypatch.setenv("CADRE_MODEL", "local:http://{}:{}".format(*runner.addresses[0]))

@@ -73,7 +73,9 @@ class Here:
 @asynccontextmanager
 async def worker(home: Path, script, retry_budget: float = 20.0, stall_s: float = STALL_S):
     clock, faults, log = control.Clock(), control.Faults(), control.CallLog()
-    runner = web.AppRunner(scripted.build(script, log=log, faults=faults, clock=clock), access_log=None)
+    runner = web.AppRunner(
+        scripted.build(script, log=log, faults=faults, clock=clock), access_log=None, shutdown_timeout=0.5
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -48,7 +48,7 @@ def test_with_the_worker_killed_again_and_again_each_message_still_arrives_once_
     async def scenario():
         log = control.CallLog()
         app = scripted.build(ring.script, log=log, faults=control.Faults(), clock=control.Clock())
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         address = "http://{}:{}".format(*runner.addresses[0])
