@@ -27,7 +27,9 @@ Link = Callable[[str, str], str]
 
 
 def markdown_link(label: str, url: str) -> str:
-    return f"[{label}]({url})" if url else label
+    """A figure in a document: its unit stays on the number's line."""
+    held = label.replace(" ", "\N{NO-BREAK SPACE}")
+    return f"[{held}]({url})" if url else held
 
 
 def slack_link(label: str, url: str) -> str:

@@ -59,7 +59,7 @@ def summary_lines(period: str, lines: list[Row], causes: list[Row], notes: list[
     ordered = sorted(causes, key=lambda cause: cause["kind"] != "imbalance")
     points = [point for cause in ordered if (point := bullet(cause, causes))]
     tail = [" ".join(notes)] if notes else []
-    tail += [f"The rest is in the report and in the tab “{spoken(period)} variance”, written once approved."]
+    tail += [f"The rest is in the report and in the tab “{spoken(period)} variance”."]
     room = SUMMARY_LINES - len(head) - len(tail)
     if len(points) > room:
         head = [head[0], statement("operating_result", lines)]
