@@ -19,7 +19,7 @@ from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
 from bot.team import recovery
-from bot.team.context import inbox_path
+from bot.team.context import inbox_paths
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import Recorder, Turn
 from bot.team.roles import system_blocks
@@ -102,24 +102,31 @@ class AgentRunner:
         return True
 
     async def _woken(self, recorder: Recorder, state: AgentState) -> float | bool | None:
+        """Answer the call that the agent sleeps in, if what it waits for is there."""
         waiting = state.row["waiting"]
-        state.stale = True
+        content: Json = {"ok": True}
+        failed = False
         if waiting["for"] == "mail":
             if not heard(waiting, state.mails):
                 late = waiting.get("until")
                 if late is None or self.db.now() < late:
                     return late if late is None else float(late)
                 words = "Nobody wrote in time; go on without, ask somebody else, or finish blocked."
-                await self.db.write(lambda tx: recorder.unpark(tx, waiting["id"], {"ok": False, "error": words}))
-                return True
-            await self.db.write(lambda tx: recorder.unpark(tx, waiting["id"], {"ok": True}))
+                content = {"ok": False, "error": words}
+        elif waiting["for"] == "answer" and state.answered is not None:
+            content = answer_content(state.answered)
+            failed = not content["ok"]
+        else:
+            return None
+        call_id = waiting["id"]
+        recorded = await self.db.write(lambda tx: recorder.unpark(tx, call_id, content, is_error=failed))
+        if recorded is None:
+            state.stale = True
             return True
-        if waiting["for"] == "answer" and state.answered is not None:
-            given = state.answered
-            content = answer_content(given)
-            await self.db.write(lambda tx: recorder.unpark(tx, waiting["id"], content, is_error=not content["ok"]))
-            return True
-        return None
+        state.row["waiting"] = None
+        state.pending = [call for call in state.pending if call["id"] != call_id]
+        state.answer(*recorded)
+        return True
 
     async def _think(self, claim: Claim, recorder: Recorder, state: AgentState) -> None:
         """One model call and the record of its reply; on any trouble the rows tell how to go on."""
@@ -284,17 +291,15 @@ class AgentRunner:
         if recorded is None:
             state.stale = True
             return
-        body, boundary = recorded
-        state.context.result(body)
-        state.passed(boundary)
+        state.answer(*recorded)
 
     async def _fetch_files(self, state: AgentState) -> None:
         """Put the files that colleagues handed over into inbox/<message>/."""
         workspace = Workspace(self.home, state.row["run_id"], state.row["name"])
         for message in state.mails:
             short = message["id"].rsplit("/", 1)[-1]
-            for item in message["files"]:
-                name = inbox_path(short, item["name"])
+            names = inbox_paths(short, [item["name"] for item in message["files"]])
+            for name, item in zip(names, message["files"], strict=True):
                 if not workspace.path(name).is_file():
                     data = await self.db.read(lambda c, d=item["sha256"]: journal.get_blob(c, d))  # type: ignore[misc]
                     workspace.write(name, data)

@@ -97,16 +97,19 @@ def mail_block(row: Row) -> Json:
                 "from": row["sender"],
                 "text": row["text"],
                 "data": row["data"],
-                "files": [inbox_path(short, f["name"]) for f in row["files"]],
+                "files": inbox_paths(short, [f["name"] for f in row["files"]]),
             }
         )
         + "</message>"
     )
 
 
-def inbox_path(mail_id: str, name: str) -> str:
-    """Where a colleague's file lies in the recipient's workspace."""
-    return f"inbox/{mail_id}/{name.rsplit('/', 1)[-1]}"
+def inbox_paths(mail_id: str, names: list[str]) -> list[str]:
+    """Where colleagues' files lie in the recipient's workspace: by last name, by the whole path where two share it."""
+    last = [name.rsplit("/", 1)[-1] for name in names]
+    return [
+        f"inbox/{mail_id}/{short if last.count(short) == 1 else name}" for short, name in zip(last, names, strict=True)
+    ]
 
 
 def text(words: str) -> Json:

@@ -34,6 +34,12 @@ TURN = Statement(
     .returning(t.agent.c.wake_seq, t.agent.c.status)
 )
 STEP = Statement(update(t.agent).where(*_held).values(barren=0).returning(t.agent.c.wake_seq, t.agent.c.status))
+UNPARK = Statement(
+    update(t.agent)
+    .where(*_held)
+    .values(barren=0, waiting=None)
+    .returning(t.agent.c.wake_seq, t.agent.c.status, t.agent.c.reserved)
+)
 _common = ("team_id", "run_id", "agent_id", "args_sha256", "id")
 SPEND = Statement(
     insert(t.spend),
@@ -165,8 +171,7 @@ class Recorder:
         None when the result was there already. Raises Fenced, or ModelMustRetry from the outcome's own commit.
         """
         woken = self._own(tx, STEP)
-        status = "failed" if outcome.is_error else "done"
-        if CLOSE.execute(tx.connection, {"of": self.claim.agent_id, "call": call_id, "now": status}).rowcount == 0:
+        if not self._close(tx, call_id, outcome.is_error):
             return None
         content = outcome.content
         if outcome.commit is not None and not outcome.is_error:
@@ -177,11 +182,20 @@ class Recorder:
         bodies: list[tuple[str, Json]] = [("tool.result", body)]
         if outcome.files:
             bodies.insert(0, ("tool.files", {"call": call_id, "files": list(outcome.files)}))
+        return body, _boundary(woken, self._add(tx, bodies))
+
+    def _close(self, tx: Tx, call_id: str, is_error: bool) -> bool:
+        """Mark a call as answered; False when it was before."""
+        status = "failed" if is_error else "done"
+        given = {"of": self.claim.agent_id, "call": call_id, "now": status}
+        return bool(CLOSE.execute(tx.connection, given).rowcount)
+
+    def _add(self, tx: Tx, bodies: list[tuple[str, Json]]) -> journal.Counters:
         counters = journal.count(tx, self.claim.run_id, rows=len(bodies))
         journal.add_rows(
             tx, self.claim.run_id, counters, bodies, agent_id=self.claim.agent_id, epoch=self.claim.epoch
         )
-        return body, _boundary(woken, counters)
+        return counters
 
     def _own(self, tx: Tx, statement: Statement, **values: Any) -> Any:
         """Change the agent's row while it is ours. Raises Fenced when a newer activation owns it."""
@@ -201,18 +215,18 @@ class Recorder:
             update(t.agent).where(t.agent.c.id == self.claim.agent_id).values(waiting={"id": call_id, **waiting})
         )
 
-    def unpark(self, tx: Tx, call_id: str, content: Json, *, is_error: bool = False) -> None:
-        """Answer the call the agent sleeps in."""
-        self._fence(tx)
-        tx.execute(update(t.agent).where(t.agent.c.id == self.claim.agent_id).values(waiting=None))
-        money.woken(tx, self.claim.run_id, self.claim.agent_id)
-        self._result(tx, call_id, content, is_error, "failed" if is_error else "done")
+    def unpark(self, tx: Tx, call_id: str, content: Json, *, is_error: bool = False) -> tuple[Json, Boundary] | None:
+        """Answer the call the agent sleeps in: the row's body and what else the write found.
 
-    def _result(self, tx: Tx, call_id: str, content: Json, is_error: bool, status: str) -> None:
-        close_call(tx, self.claim.run_id, self.claim.agent_id, call_id, content, is_error, status, self.claim.epoch)
-
-    def _append(self, tx: Tx, kind: str, body: Json) -> None:
-        journal.append(tx, self.claim.run_id, kind, body, agent_id=self.claim.agent_id, epoch=self.claim.epoch)
+        None when it was answered already. Raises Fenced.
+        """
+        woken = self._own(tx, UNPARK)
+        paused = money.check(tx, self.claim.run_id) if woken[2] else ""
+        if not self._close(tx, call_id, is_error):
+            return None
+        body = _result_body(call_id, content, is_error)
+        counters = self._add(tx, [("tool.result", body)])
+        return body, _boundary(woken, replace(counters, control=paused or counters.control))
 
     def _fence(self, tx: Tx) -> None:
         tx.fence(self.claim.agent_id, self.claim.epoch)

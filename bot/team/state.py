@@ -49,6 +49,11 @@ class AgentState:
     def lead(self) -> bool:
         return bool(self.row["name"] == LEAD)
 
+    def answer(self, body: Json, boundary: Boundary) -> None:
+        """Take over a call's result that this activation has written."""
+        self.context.result(body)
+        self.passed(boundary)
+
     def passed(self, boundary: Boundary) -> None:
         """Take over what a write found; a wake means that there is more to read."""
         self.stale = self.stale or boundary.wake_seq != self.row["wake_seq"]

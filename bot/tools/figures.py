@@ -37,13 +37,19 @@ class Sources:
 
     def value(self, source: Json) -> str:
         """The cell that a source names. Raises ModelMustRetry when there is none."""
+        missing = [key for key in ("file", "row", "column") if key not in source]
+        if missing:
+            raise ModelMustRetry(f"A source names no {missing[0]}: {source}.")
         name = str(source["file"])
         if name not in self._tables:
             lines = io.StringIO(self._ctx.workspace.text(name), newline="")
             self._tables[name] = list(csv.DictReader(lines))
         try:
-            return self._tables[name][int(source["row"]) - 1][str(source["column"])]
-        except (IndexError, KeyError) as error:
+            row = int(source["row"])
+            if row < 1:
+                raise IndexError(row)
+            return self._tables[name][row - 1][str(source["column"])]
+        except (IndexError, KeyError, ValueError, TypeError) as error:
             raise ModelMustRetry(f"{name} has no row {source['row']} with a column {source['column']}.") from error
 
     def via(self, source: Json) -> str:
@@ -69,7 +75,10 @@ def checked(ctx: ToolContext, result: Json, sources: Sources) -> Claims:
     """
     figures = []
     for item in result.get("figures", []):
+        _complete("figure", item, ("id", "label", "value", "formula"))
         inputs = [_input(i, sources) for i in item.get("inputs", [])]
+        for used in inputs:
+            _complete("input", used, ("as",))
         try:
             value = evaluate(item["formula"], {i["as"]: Decimal(i["value"]) for i in inputs})
             same = value == Decimal(item["value"])
@@ -78,14 +87,21 @@ def checked(ctx: ToolContext, result: Json, sources: Sources) -> Claims:
         if not same:
             raise ModelMustRetry(f"The figure {item['id']} says {item['value']}; its inputs give {value}.")
         figures.append({**item, "inputs": inputs})
-    findings = [
-        {**item, "inputs": [_input(i, sources) for i in item.get("inputs", [])]}
-        for item in result.get("findings", [])
-    ]
+    findings = []
+    for item in result.get("findings", []):
+        _complete("finding", item, ("kind",))
+        findings.append({**item, "inputs": [_input(i, sources) for i in item.get("inputs", [])]})
     return Claims(figures, findings)
 
 
+def _complete(what: str, item: Json, keys: tuple[str, ...]) -> None:
+    missing = [key for key in keys if key not in item]
+    if missing:
+        raise ModelMustRetry(f"The {what} {item.get('id', '')} has no {', '.join(missing)}.".replace("  ", " "))
+
+
 def _input(item: Json, sources: Sources) -> Json:
+    _complete("input", item, ("ref", "kind", "value"))
     source = item.get("source")
     if source is None:
         raise ModelMustRetry(f"The input {item.get('ref')} names no source.")

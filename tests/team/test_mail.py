@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -128,6 +129,29 @@ def test_mail_that_an_ended_agent_never_read_comes_back_to_its_sender(tmp_path):
     assert (returned["ids"], returned["from"]) == ([lost], "lead")
     assert f"never read {lost}" in " ".join(seen)
     assert "one has ended (stopped)" in " ".join(seen)
+
+
+def test_two_files_of_one_name_both_arrive(tmp_path):
+    names = ["2025/totals.csv", "2026/totals.csv"]
+    parts = {
+        "lead": [
+            [spawn("one")],
+            [call("write_file", {"path": name, "text": f"total of {name[:4]}"}) for name in names],
+            [send("one", "compare these", files=names)],
+            [call("wait", {"from": ["one"]})],
+            [finish()],
+        ],
+        "one": [
+            [call("wait", {"from": ["lead"]})],
+            lambda body: [
+                call("read_file", {"path": path})
+                for path in json.loads(last(body).split("<message>")[1].split("</message>")[0])["files"]
+            ],
+            [finish()],
+        ],
+    }
+    _, _, seen = run(tmp_path, parts)
+    assert "total of 2025" in seen["one"][2] and "total of 2026" in seen["one"][2]
 
 
 def test_two_agents_who_only_write_to_each_other_are_told_to_work(tmp_path):
