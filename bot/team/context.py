@@ -105,10 +105,10 @@ def mail_block(row: Row) -> Json:
 
 
 def inbox_paths(mail_id: str, names: list[str]) -> list[str]:
-    """Where colleagues' files lie in the recipient's workspace: by last name, by the whole path where two share it."""
+    """Where colleagues' files lie in the recipient's workspace: by last name, or by the path where two share it."""
     last = [name.rsplit("/", 1)[-1] for name in names]
     return [
-        f"inbox/{mail_id}/{short if last.count(short) == 1 else name}" for short, name in zip(last, names, strict=True)
+        f"inbox/{mail_id}/{name if last.count(short) > 1 else short}" for short, name in zip(last, names, strict=True)
     ]
 
 
