@@ -18,7 +18,7 @@ from bot.coordinator.intake import INTAKE, taken, untaken
 from bot.coordinator.runs import end_run, fail, start_run
 from bot.errors import DependencyFailed, RunFailed
 from bot.skills import SkillLibrary
-from bot.store import journal, mail
+from bot.store import journal, leases, mail
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
 from bot.store.leases import Claim
@@ -29,7 +29,7 @@ from bot.tools import render
 from bot.tools.team import open_agent
 from bot.types import Check, Json, RunStatus
 
-MAX_REFUSALS = 3  # of one agent's finish; then a person has to look
+CHECKS = "verification"  # the class of failure when a result does not pass
 RETRY_S = 5.0
 SOON_S = 0.3  # until agents that are about to move have moved
 BREAK_OFF_S = 0.8  # what calls in flight get to break off when a run is stopped
@@ -89,8 +89,10 @@ class Coordinator:
             rows = await self.db.read(lambda c: _look(c, claim.run_id))
             try:
                 work = self.step(claim, rows)
-                done = await (work if rows.run["control"] == "stop" else self._interrupts.guard(claim.run_id, work))
+                done = await (work if rows.run["control"] == "stop" else self._interrupts.guard(claim, work))
             except Stopped:
+                if not await self.db.read(lambda c: leases.holds(c, claim)):
+                    return None
                 continue
             if done is not True:
                 return done
@@ -311,7 +313,7 @@ def _look(connection: Connection, run_id: str) -> Rows:
 
 
 def _close_specialist(tx: Tx, claim: Claim, agent: Any, task: Any, checks: list[Check], passed: bool) -> None:
-    if not passed and agent["refusals"] + 1 < MAX_REFUSALS:
+    if not passed and not recovery.given_up(CHECKS, agent["refusals"] + 1, 0.0, 0.0):
         _refuse(tx, claim, agent, checks, agent["task"])
         return
     tx.fence(claim.agent_id, claim.epoch)
@@ -353,12 +355,9 @@ def _refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, d
     journal.append(tx, claim.run_id, "checked", {"scope": scope, "passed": False, "checks": verify.as_json(checks)})
     if done_with is not None:
         _finished(tx, done_with)
-    if agent["refusals"] + 1 >= MAX_REFUSALS:
-        fail(
-            tx, claim.run_id, "verification",
-            f"The result did not pass its checks after {MAX_REFUSALS} attempts, so it is not delivered. {words} "
-            "Please look at what was found and send the request again.",
-        )  # fmt: skip
+    tries = agent["refusals"] + 1
+    if recovery.given_up(CHECKS, tries, 0.0, 0.0):
+        fail(tx, claim.run_id, CHECKS, f"{recovery.rule(CHECKS).words} After {tries} attempts: {words}")
         return
     content = {
         "ok": False,
@@ -366,11 +365,7 @@ def _refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, d
         "checks": verify.as_json([c for c in checks if not c.passed]),
     }
     close_call(tx, claim.run_id, agent["id"], agent["finish"]["id"], content, True, "failed")
-    tx.execute(
-        update(t.agent)
-        .where(t.agent.c.id == agent["id"])
-        .values(status="live", finish=None, refusals=agent["refusals"] + 1)
-    )
+    tx.execute(update(t.agent).where(t.agent.c.id == agent["id"]).values(status="live", finish=None, refusals=tries))
     tx.wake(agent["id"])
 
 
@@ -407,7 +402,7 @@ def _lead_gave_up(tx: Tx, claim: Claim, rows: Rows, args: Json) -> None:
         end_run(tx, claim.run_id, RunStatus.STOPPED, kind="refused", message=words, summary=words)
         return
     unverified = any(task["status"] == "failed" and task["checks"] for task in rows.tasks)
-    fail(tx, claim.run_id, "verification" if unverified else "blocked", words)
+    fail(tx, claim.run_id, CHECKS if unverified else "blocked", words)
 
 
 def _expire(tx: Tx, claim: Claim, asked: Any) -> None:

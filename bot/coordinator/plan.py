@@ -146,7 +146,7 @@ def failed(tx: Tx, claim: Claim, one: Any, kind: str, words: str) -> None:
     tx.execute(update(t.agent).where(t.agent.c.id == one["id"]).values(finish={"handed_back": kind}))
     for child in _children(tx, claim.run_id, one["name"]):
         board.end_agent(tx, claim.run_id, child, "stopped", f"its lead {one['name']} failed")
-    back = board.hand_back(tx, claim.run_id, one["name"], words)
+    back = board.hand_back(tx, claim.run_id, one["name"], words, recovery.owners(kind))
     lead = reports_to(tx, claim.run_id, one)
     if lead is None:
         return

@@ -149,13 +149,13 @@ def _left_by(tx: Tx, run_id: str, name: str) -> list[mail.SharedFile]:
     return list(newest.values())
 
 
-def come_back(tx: Tx, run_id: str, task_id: str, why: str) -> str:
-    """A task returns from an owner who cannot go on; returns its status: pending again, or failed after too many."""
+def come_back(tx: Tx, run_id: str, task_id: str, why: str, owners: int = ATTEMPTS) -> str:
+    """A task returns from an owner who cannot go on; returns its status: pending again, or failed after `owners`."""
     one = tasks(tx.connection, run_id)[task_id]
     if one["status"] not in ("pending", "working"):
         return str(one["status"])
     attempt = one["attempt"] + 1
-    status = "pending" if attempt < ATTEMPTS else "failed"
+    status = "pending" if attempt < owners else "failed"
     tx.execute(
         update(task)
         .where(task.c.run_id == run_id, task.c.id == task_id)
@@ -195,7 +195,7 @@ def end_agent(tx: Tx, run_id: str, name: str, status: str, why: str) -> list[str
     return ended
 
 
-def hand_back(tx: Tx, run_id: str, name: str, why: str) -> list[str]:
+def hand_back(tx: Tx, run_id: str, name: str, why: str, owners: int = ATTEMPTS) -> list[str]:
     """What an agent that ended leaves: its task on the board, its unread mail with the senders; gives the tasks."""
     back = [
         one["id"]
@@ -203,7 +203,7 @@ def hand_back(tx: Tx, run_id: str, name: str, why: str) -> list[str]:
         if one["owner"] == name and one["status"] == "working"
     ]
     for task_id in back:
-        come_back(tx, run_id, task_id, why)
+        come_back(tx, run_id, task_id, why, owners)
     mail.give_back(tx, run_id, name)
     return back
 

@@ -29,7 +29,8 @@ Handler = Callable[[Claim], Awaitable[float | None]]
 SWEEP_S = 1.0
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
-AT_ONCE = 256  # activations side by side in one process; more wait in the queue of the engine
+AT_ONCE = 256  # agents at work side by side in one process; more wait in the queue of the engine
+QUEUED = ("agent",)  # who waits there: control and what people see start at once, however many agents are busy
 
 
 class Dispatcher:
@@ -105,7 +106,7 @@ class Dispatcher:
             if agent_id in self._running:
                 self._running[agent_id] = True
                 return
-            if len(self._running) >= AT_ONCE and self._engine is not None:
+            if kind in QUEUED and len(self._running) >= AT_ONCE and self._engine is not None:
                 self._engine.enqueue(agent_id, kind)
                 return
             self._running[agent_id] = False

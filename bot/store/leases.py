@@ -71,6 +71,12 @@ def sleep(tx: Tx, held: Claim, seen: int, due_at: float | None = None) -> int | 
     return None if row is None else int(row.wake_seq)
 
 
+def holds(connection: Connection, held: Claim) -> bool:
+    """Whether nobody has taken the agent over since."""
+    query = select(agent.c.id).where(agent.c.id == held.agent_id, agent.c.epoch == held.epoch)
+    return connection.execute(query).first() is not None
+
+
 def yield_now(tx: Tx, held: Claim) -> None:
     """Let go of the agent but leave it awake, so that its next activation starts at once."""
     released = tx.execute(

@@ -70,7 +70,7 @@ class AgentRunner:
             if state.run["control"] == "stop" or state.run["status"] in ("done", "failed", "stopped"):
                 await self.db.write(lambda tx: _stop(tx, claim))
                 return None
-            if state.row["status"] != "live" or state.run["control"]:
+            if state.row["status"] != "live" or state.run["control"] or state.row["epoch"] != claim.epoch:
                 return None  # paused: whoever clears it wakes the run's agents
             try:
                 done = await self._step(claim, recorder, state)
@@ -134,7 +134,7 @@ class AgentRunner:
         if state.mails:
             await self._fetch_files(state)
         try:
-            reply = await self._interrupts.guard(state.run["id"], self._complete(state))
+            reply = await self._interrupts.guard(claim, self._complete(state))
         except DependencyFailed as error:
             failure, state.stale = error, True
             await self.db.write(lambda tx: self._trouble(tx, claim, state, failure))
@@ -264,7 +264,7 @@ class AgentRunner:
         about = f"{ctx.agent_id}/{ctx.call_id}"
         points.reached(f"tool:{tool.name}:before", about)
         try:
-            outcome = await self._interrupts.guard(ctx.run_id, tool.run(ctx, tool.parse(call["args"])))
+            outcome = await self._interrupts.guard(recorder.claim, tool.run(ctx, tool.parse(call["args"])))
         except Stopped:
             state.stale = True
             return

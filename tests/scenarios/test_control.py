@@ -321,3 +321,44 @@ def test_the_offline_playbook_says_honestly_that_it_cannot_change_its_course(tmp
             assert [a.status for a in view.approvals if a.kind == "changes"] == ["pending"]
 
     asyncio.run(scenario())
+
+
+def one_too_many(body):
+    """A lead with two who run a script for a day; when a person writes, it stops one of them."""
+    name, turn = who(body), turns(body)
+    if name != "lead":
+        return [call("run_script", {"skill": "slow", "script": "hold.py", "args": {"mark": MARK}})]
+    if steers(body):
+        given = {"message": steers(body)[0]["id"], "outcome": "changed", "text": "Only the first part now."}
+        later = [
+            [call("stop_agent", {"name": "anna", "reason": "nobody needs it"}), call("answer_person", given)],
+            [call("wait", {})],
+        ]
+        return later[sum(b.get("name") == "stop_agent" for m in body["messages"] for b in parts(m))]
+    steps = [
+        [call("plan", {"tasks": [task(n, f"Part of {n}", n) for n in ("ben", "anna")], "reason": "Two parts."})],
+        [spawn("ben"), spawn("anna")],
+        [call("wait", {})],
+    ]
+    return steps[min(turn, 2)]
+
+
+def test_an_agent_stopped_by_its_lead_leaves_its_call_and_no_process_and_others_go_on(tmp_path):
+    async def scenario():
+        async with play(tmp_path, one_too_many) as on:
+            run_id, ts = await on.ask()
+            places = [on.home / "runs" / run_id / n / "started" for n in ("ben", "anna")]
+            await on.until(run_id, lambda _: all(place.exists() for place in places))
+            assert processes(f"{run_id}/anna") and processes(f"{run_id}/ben")
+            await on.say(ts, "only the first part, please")
+            async with asyncio.timeout(30):
+                while processes(f"{run_id}/anna"):
+                    await asyncio.sleep(0.05)
+            assert processes(f"{run_id}/ben")
+            view = await on.until(run_id, lambda v: {a.name: a.status for a in v.agents}["anna"] == "stopped")
+            assert {x.id: x.status for x in view.tasks} == {"ben": "working", "anna": "pending"}
+            await on.say(ts, "stop")
+            await on.shown(ts, "Okay, I stopped")
+            assert processes("hold.py") == []
+
+    asyncio.run(scenario())
