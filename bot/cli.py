@@ -84,6 +84,8 @@ def ask(
 
     if approve not in ("all", "none"):
         raise typer.BadParameter("all or none", param_hint="--approve")
+    if not text.strip():
+        raise typer.BadParameter("say what is asked, for example: close Q3 2026", param_hint="TEXT")
     options = Options(data=data, seed=seed, channel=channel, user=as_, approve=approve, timeout_s=timeout, keep=keep)
     result = asyncio.run(ask_once(text, options))
     if as_json:

@@ -17,7 +17,7 @@ import aiohttp
 from sqlalchemy import select
 
 from bot.app import wait_ready
-from bot.errors import OperatorMustFix
+from bot.errors import OperatorMustFix, RunFailed
 from bot.serve import Process
 from bot.settings import Settings, load
 from bot.store import schema as t
@@ -90,7 +90,22 @@ class Stage:
         """Mention Cadre in a channel as a person; returns the run that it starts."""
         request = {"as": options.user, "do": "post", "channel": options.channel, "text": f"@cadre {text}"}
         posted = await self.act(**request)
+        if not await self._listens(posted["channel"]):
+            raise OperatorMustFix(
+                f"Cadre is not in #{options.channel}, so it does not hear what is said there. "
+                "Invite it with /invite @Cadre, or choose a channel it is in."
+            )
         return await self.run_of(posted["ts"], options.timeout_s)
+
+    async def _listens(self, channel: str) -> bool:
+        """Whether the bot is a member of a channel."""
+        slack = self.ready["slack"]
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {slack['bot_token']}"}) as session,
+            session.post(f"{slack['api_url'].rstrip('/')}/conversations.info", data={"channel": channel}) as reply,
+        ):
+            answer: Json = await reply.json()
+        return bool(answer.get("ok") and answer["channel"].get("is_member"))
 
     async def run_of(self, ts: str, timeout_s: float) -> str:
         """The run that a message started."""
@@ -182,8 +197,13 @@ async def ask_once(text: str, options: Options) -> Json:
     with tempfile.TemporaryDirectory(prefix="cadre-") as scratch:
         home = options.keep or Path(scratch)
         async with stage(options, home) as here:
-            run_id = await here.mention(text, options)
-            await here.follow(run_id, options)
+            try:
+                run_id = await here.mention(text, options)
+                await here.follow(run_id, options)
+            except TimeoutError as error:
+                raise RunFailed(
+                    "timeout", f"Not done within {options.timeout_s:g} s; give it longer with --timeout."
+                ) from error
             return await here.result(run_id)
 
 

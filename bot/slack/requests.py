@@ -13,7 +13,7 @@ ORDINARY = ("", "file_share", "thread_broadcast")  # message subtypes that a per
 KEY_MAX = 64
 
 _ENTITY = re.compile(r"<([^<>]+)>")
-_QUARTER = re.compile(r"(?i)^\s*Q[1-4]\s+20\d\d\b")
+_QUARTER = re.compile(r"(?i)^\s*Q\d\s+20\d\d\b")
 _POLITE = r"(?:\s+(?:it|this|that|now|please|work|the\s+work|working))*"
 _WORDS = {
     "stop": rf"(?:stop|cancel|abort|halt|never\s?mind|forget\s+(?:it|that|about\s+it)){_POLITE}"

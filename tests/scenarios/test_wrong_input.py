@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
+from bot.errors import OperatorMustFix, RunFailed
 from bot.local import Options, ask_once, stage
 from bot.store.schema import run
 
@@ -84,3 +85,22 @@ def test_in_a_channel_that_the_assistant_is_not_in_the_person_is_told_how_to_inv
     assert "I am not in this channel" in told["text"]
     assert "/invite @cadre" in told["text"]
     assert runs == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "error", "words"),
+    [
+        ("close Q3 2026", Options(channel="leads"), OperatorMustFix, "not in #leads"),
+        ("close Q3 2026", Options(timeout_s=0.5), RunFailed, "Not done within 0.5 s"),
+    ],
+    ids=["a channel it does not hear", "too little time"],
+)
+def test_the_shell_says_why_a_request_came_to_nothing(request_, options, error, words):
+    with pytest.raises(error, match=words):
+        asyncio.run(ask_once(request_, options))
+
+
+def test_a_quarter_that_no_year_has_is_an_unknown_period(tmp_path):
+    result = asyncio.run(ask_once("close Q9 2026", Options(timeout_s=60)))
+    assert result["run"]["status"] == "failed"
+    assert "no period “2026-Q9”" in result["thread"][-1]["text"]
