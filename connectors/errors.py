@@ -8,7 +8,11 @@ ConnectorError
 ├── ConflictError      the requester: the target changed since the preview, a new preview is needed
 ├── RateLimited        nobody: wait `retry_after` seconds; nothing was changed
 ├── Unavailable        nobody: try again later; nothing was changed
-└── AmbiguousOutcome   the caller: a write may or may not have happened; look it up before anything else
+├── AmbiguousOutcome   the caller: a write may or may not have happened; look it up before anything else
+└── Unreadable         whoever gave the file: it is damaged or of a kind that is not read; give it in another form
+    ├── Encrypted      whoever gave the file: it needs a password; give it without
+    ├── Empty          whoever gave the file: it holds no text
+    └── TooLarge       whoever gave the file: it is over a bound; give it in parts
 """
 
 from __future__ import annotations
@@ -55,3 +59,23 @@ class Unavailable(ConnectorError):
 
 class AmbiguousOutcome(ConnectorError):
     """The connection was lost after sending, so the change may or may not have happened."""
+
+
+class Unreadable(ConnectorError):
+    """This file cannot be read."""
+
+    def __init__(self, message: str | None = None, *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class Encrypted(Unreadable):
+    """This file is protected by a password."""
+
+
+class Empty(Unreadable):
+    """This file holds no text."""
+
+
+class TooLarge(Unreadable):
+    """This file is larger than what is read."""

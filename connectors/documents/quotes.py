@@ -1,0 +1,294 @@
+"""Finds a quote in the document it is taken from, verbatim, and says where it stands.
+
+Verbatim means: every letter and digit in the same order and case. Free are white space (any run counts as one
+blank), soft hyphens and zero-width characters, the style of quote marks and dashes, ligatures, a word hyphenated at
+the end of a line, and labels such as "[l12]" copied along. A quote may leave words out where it says so (<omitted>,
+[...], …, ..., (Page 3)); its pieces must come in order, or be sentences of their own. A number must stand whole: "5
+days" is not found in "15 days". A word may be cut where somebody marked a letter too few or too many: one letter
+missing at the beginning, or a last word (or the number of the next section) that breaks off, with three whole words
+besides.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from connectors.documents.document import Anchor, Document
+from connectors.documents.windows import unlabelled
+
+EXACT, SPACING, CUT = "exact", "spacing", "cut"
+
+_PLAIN_JOINS = re.compile(r"<\s*omitted\s*>|\[\s*omitted\s*\]|\(Pages?\s+[\d\s,–-]+\)", re.IGNORECASE)
+_ALL_JOINS = re.compile(
+    rf"{_PLAIN_JOINS.pattern}|\[\s*(?:…|\.{{3,}}|\. \. \.)\s*\]|…|\.{{3,}}|\. \. \.", re.IGNORECASE
+)
+_INLINE_LABEL = re.compile(r"(?<=\s)\[[lpst]\d+(?:\.\d+)*\] ")
+_BREAK = "\ue000"  # stands for a hyphen at the end of a line: part of the word, or not
+_SAME = str.maketrans(
+    {
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‘’‚‛′`´", "'"),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+    }
+)
+_LONGER = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "…": "..."}
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_FOLDED = re.compile(
+    rf"(?P<broken>(?<=[^\W\d_])[-‐\u00ad][ \t{_INVISIBLE}]*\r?\n\s*(?=[^\W\d_]))"
+    rf"|(?P<space>[\s{_INVISIBLE}]*\s[\s{_INVISIBLE}]*)|(?P<drop>[{_INVISIBLE}]+)|(?P<longer>[{''.join(_LONGER)}])"
+)
+_SECTION = re.compile(r"[.;:] \d{1,2}(?:\.\d{1,2})+\.? [^\W\d_]")  # where a section begins, with its number
+SENTENCE = 8  # words from which a piece is a quotation of its own
+PIECE = 5  # words from which a piece carries others
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of the document's text that a quote, or one piece of it, stands for."""
+
+    start: int  # offsets into Document.text
+    end: int
+    first: Anchor
+    last: Anchor
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a quote stands."""
+
+    pieces: tuple[Piece, ...]  # in the quote's order
+    how: str  # "exact", "spacing" (only what the rule leaves free differs) or "cut" (a word at its edge is cut)
+    at_place: bool  # a piece stands in the cited passage, or no place was cited
+
+    @property
+    def start(self) -> int:
+        """Where its first piece begins."""
+        return self.pieces[0].start
+
+    @property
+    def end(self) -> int:
+        """Where its last piece ends."""
+        return self.pieces[-1].end
+
+    @property
+    def first(self) -> Anchor:
+        """The place where it begins."""
+        return self.pieces[0].first
+
+
+def find(document: Document, quote: str, near: Anchor | str | int | None = None) -> Found | None:
+    """The quote's place nearest to `near` (an anchor, its label, or an offset); None when it is not in the text.
+
+    An unknown label counts as a wrong place: the quote is searched everywhere and `at_place` is false.
+    """
+    source = _source(document)
+    cited = _cited(document, near)
+    wish = cited[0] if cited else None
+    for words in _spellings(quote):
+        spans = source.joined(words, wish)
+        if spans:
+            pieces = tuple(
+                Piece(start, end, document.anchor(start), document.anchor(max(start, end - 1)))
+                for start, end, _ in spans
+            )
+            how = max((h for _, _, h in spans), key=(EXACT, SPACING, CUT).index)
+            touches = near is None or (
+                cited is not None and any(p.start < cited[1] and p.end > cited[0] for p in pieces)
+            )
+            return Found(pieces, how, touches)
+    return None
+
+
+def _spellings(quote: str) -> Iterator[list[str]]:
+    """Ways to read a quote, as its pieces: as it stands, without copied labels, cut where it says so."""
+    whole = quote.strip()
+    bare = _INLINE_LABEL.sub("", unlabelled(whole)).strip()
+    seen = []
+    for text in (whole, bare):
+        for joins in (None, _PLAIN_JOINS, _ALL_JOINS):
+            pieces = [piece.strip() for piece in joins.split(text)] if joins else [text]
+            if len(pieces) > 1:
+                pieces = [piece for piece in pieces if any(c.isalnum() for c in piece)]
+            if any(pieces) and pieces not in seen:
+                seen.append(pieces)
+                if len(pieces) == 1 or _carried(pieces):
+                    yield pieces
+
+
+def _carried(pieces: Sequence[str]) -> bool:
+    """Whether most words stand in pieces long enough to mean something; single words can be found in any text."""
+    counts = [len(piece.split()) for piece in pieces]
+    return sum(count for count in counts if count >= PIECE) * 2 >= sum(counts)
+
+
+def _cited(document: Document, near: Anchor | str | int | None) -> tuple[int, int] | None:
+    if near is None:
+        return None
+    if isinstance(near, int):
+        near = document.anchor(near)
+    passage = document.passage(near if isinstance(near, str) else near.label)
+    return (passage.start, passage.end) if passage else None
+
+
+class _Source:
+    """A text made ready for searching: folded, with the way back to its own offsets."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.folded, self._folded_at, self._text_at = _fold(text)
+
+    def joined(self, pieces: Sequence[str], wish: int | None) -> list[tuple[int, int, str]] | None:
+        """Spans of all pieces: in order from the occurrence of the first that is nearest to the wish."""
+        options = [self.places(piece) for piece in pieces]
+        if not all(options):
+            return None
+        if len(pieces) == 1:
+            return [_nearest(options[0], wish)]
+        chains = [chain for first in options[0] if (chain := _chain(first, options[1:]))]
+        if chains:
+            best = min(chains, key=lambda chain: (chain[-1][1] - chain[0][0], chain[0][0]))
+            if wish is not None:
+                best = min(chains, key=lambda chain: abs(chain[0][0] - wish))
+            return best
+        if all(len(piece.split()) >= SENTENCE for piece in pieces):
+            return [_nearest(places, wish) for places in options]
+        return None
+
+    def places(self, piece: str) -> list[tuple[int, int, str]]:
+        """All spans of one piece, of the most exact kind there is."""
+        exact = [
+            (at, at + len(piece), EXACT)
+            for at in _occurrences(self.text, piece)
+            if not _cut_at(self.text, at, at + len(piece))
+        ]
+        if exact:
+            return exact
+        key = _fold(piece)[0].strip()
+        if not key:
+            return []
+        spans = [(at, at + len(key)) for at in _occurrences(self.folded, key)]
+        if not spans and _BREAK in self.folded:
+            spans = [match.span() for match in re.finditer(_breakable(key), self.folded)]
+        whole = [(*self._back(a, b), SPACING) for a, b in spans if not _cut_at(self.folded, a, b)]
+        return whole or [(*self._back(*grown), CUT) for a, b in spans if (grown := _grown(self.folded, a, b))]
+
+    def _back(self, start: int, end: int) -> tuple[int, int]:
+        return self._at(start), self._at(end - 1, after=True)
+
+    def _at(self, offset: int, *, after: bool = False) -> int:
+        """The text's offset of a folded character, or the one right behind it."""
+        at = bisect_right(self._folded_at, offset) - 1
+        source = self._text_at[at] + offset - self._folded_at[at]
+        if not after:
+            return source
+        # a character that stands for several ends where the next segment begins
+        following = self._folded_at[at + 1] if at + 1 < len(self._folded_at) else None
+        return self._text_at[at + 1] if following == offset + 1 else source + 1
+
+
+_sources: weakref.WeakKeyDictionary[Document, _Source] = weakref.WeakKeyDictionary()
+
+
+def _source(document: Document) -> _Source:
+    source = _sources.get(document)
+    if source is None:
+        source = _sources[document] = _Source(document.text)
+    return source
+
+
+def _fold(text: str) -> tuple[str, list[int], list[int]]:
+    """The text in plain spelling, and where its segments begin in both."""
+    parts: list[str] = []
+    folded_at, text_at = [0], [0]
+    length = last = 0
+    for match in _FOLDED.finditer(text):
+        if match[0] == " ":
+            continue
+        kind = match.lastgroup
+        new = {"broken": _BREAK, "space": " ", "drop": "", "longer": _LONGER.get(match[0], "")}[kind or "drop"]
+        before = text[last : match.start()]
+        parts += (before, new)
+        folded_at.append(length + len(before))
+        text_at.append(match.start())
+        length += len(before) + len(new)
+        last = match.end()
+        folded_at.append(length)
+        text_at.append(last)
+    parts.append(text[last:])
+    return "".join(parts).translate(_SAME), folded_at, text_at
+
+
+def _occurrences(text: str, piece: str) -> Iterator[int]:
+    at = text.find(piece)
+    while at >= 0:
+        yield at
+        at = text.find(piece, at + 1)
+
+
+def _breakable(key: str) -> str:
+    """A pattern that lets a word of the key be hyphenated at the end of a line."""
+    out = []
+    for at, sign in enumerate(key):
+        if sign in ("-", _BREAK):
+            out.append(f"(?:- ?|{_BREAK})" if sign == "-" else f"(?:-? ?|{_BREAK})")
+            continue
+        if at and sign.isalpha() and key[at - 1].isalpha():
+            out.append(f"{_BREAK}?")
+        if not (sign == " " and key[at - 1] == "-"):
+            out.append(re.escape(sign))
+    return "".join(out)
+
+
+def _cut_at(text: str, start: int, end: int) -> bool:
+    """Whether a span begins or ends inside a word or number."""
+    return _inside(text, start) or _inside(text, end)
+
+
+def _inside(text: str, at: int) -> bool:
+    """Whether the characters before and behind this offset belong to one word or number."""
+    if not 0 < at < len(text):
+        return False
+    before, behind = text[at - 1], text[at]
+    if before == _BREAK or behind == _BREAK:
+        return True
+    if before.isalnum() and behind.isalnum():
+        return True
+    if before in ".," and behind.isdigit():
+        return at > 1 and text[at - 2].isdigit()
+    return before.isdigit() and behind in ".," and at + 1 < len(text) and text[at + 1].isdigit()
+
+
+def _grown(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The span with the cut words whole, when the rule allows the cut."""
+    first, last = start, end
+    if _inside(text, start):
+        if not (text[start - 1].isalpha() and text[start].isalpha()) or _inside(text, start - 1):
+            return None
+        first = start - 1
+    if _inside(text, end):
+        section = _SECTION.match(text, max(0, text.rfind(" ", start, end) - 1))
+        while last < len(text) and _inside(text, last):
+            if not (section or (text[last - 1].isalpha() and text[last].isalpha())):
+                return None
+            last += 1
+    cut_words = (first < start) + (last > end)
+    return (first, last) if len(text[start:end].split()) - cut_words >= 3 else None
+
+
+def _chain(first: tuple[int, int, str], options: Sequence[list[tuple[int, int, str]]]) -> list[tuple[int, int, str]]:
+    """The first occurrence of each further piece behind the one before; empty when there is none."""
+    chain = [first]
+    for places in options:
+        behind = next((place for place in places if place[0] >= chain[-1][1]), None)
+        if behind is None:
+            return []
+        chain.append(behind)
+    return chain
+
+
+def _nearest(places: Sequence[tuple[int, int, str]], wish: int | None) -> tuple[int, int, str]:
+    return places[0] if wish is None else min(places, key=lambda place: abs(place[0] - wish))
