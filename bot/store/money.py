@@ -155,12 +155,6 @@ def opened(tx: Tx, run_id: str, agent_id: str) -> str:
     return check(tx, run_id)
 
 
-def woken(tx: Tx, run_id: str, agent_id: str) -> str:
-    """Look at the lines before the next request of an agent that slept; returns the run's control."""
-    held = tx.execute(select(agent.c.reserved).where(agent.c.id == agent_id)).scalar()
-    return check(tx, run_id) if held else ""
-
-
 def check(tx: Tx, run_id: str) -> str:
     """Look at the lines of a run; a passed hard line pauses it. Returns the run's control."""
     row = _charge(tx, run_id, Decimal(0))

@@ -161,10 +161,6 @@ class Recorder:
                 raise ModelMustRetry("Two calls carry the same id.") from error
         return [call for call in calls if call["status"] == "intent"]
 
-    def note(self, tx: Tx, words: str) -> None:
-        """A word from the harness to the agent, read at its next turn."""
-        self._append(tx, "note", {"text": words})
-
     def result(self, tx: Tx, call_id: str, outcome: Outcome) -> tuple[Json, Boundary] | None:
         """The call's outcome with everything it changes in the store, once: the row's body and what else changed.
 
@@ -182,7 +178,7 @@ class Recorder:
         bodies: list[tuple[str, Json]] = [("tool.result", body)]
         if outcome.files:
             bodies.insert(0, ("tool.files", {"call": call_id, "files": list(outcome.files)}))
-        return body, _boundary(woken, self._add(tx, bodies))
+        return body, _boundary(woken, self._add(tx, bodies, outcome.labels))
 
     def _close(self, tx: Tx, call_id: str, is_error: bool) -> bool:
         """Mark a call as answered; False when it was before."""
@@ -190,11 +186,12 @@ class Recorder:
         given = {"of": self.claim.agent_id, "call": call_id, "now": status}
         return bool(CLOSE.execute(tx.connection, given).rowcount)
 
-    def _add(self, tx: Tx, bodies: list[tuple[str, Json]]) -> journal.Counters:
+    def _add(self, tx: Tx, bodies: list[tuple[str, Json]], labels: Json | None = None) -> journal.Counters:
         counters = journal.count(tx, self.claim.run_id, rows=len(bodies))
         journal.add_rows(
-            tx, self.claim.run_id, counters, bodies, agent_id=self.claim.agent_id, epoch=self.claim.epoch
-        )
+            tx, self.claim.run_id, counters, bodies, agent_id=self.claim.agent_id, epoch=self.claim.epoch,
+            labels=labels,
+        )  # fmt: skip
         return counters
 
     def _own(self, tx: Tx, statement: Statement, **values: Any) -> Any:

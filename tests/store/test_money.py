@@ -138,7 +138,7 @@ def test_an_agent_asleep_in_a_call_holds_nothing(books):
     books.db.write_now(lambda tx: tx.execute(sleeping.values(waiting={"id": "w", "for": "mail", "from": []})))
     assert books.spend(run, "0.1", "0.6", agent="actuals") == ""
     books.db.write_now(lambda tx: tx.execute(sleeping.values(waiting=None)))
-    assert books.db.write_now(lambda tx: money.woken(tx, run, f"{run}/lead")) == "budget"
+    assert books.db.write_now(lambda tx: money.check(tx, run)) == "budget"
 
 
 def test_a_new_agent_reserves_its_first_request(books):
