@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import insert, select, update
 
 from bot.errors import DependencyFailed
-from bot.store import journal, points, staging
+from bot.store import journal, points, reads, staging
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
@@ -88,6 +88,7 @@ def _intend(tx: Tx, claim: Claim, run: Any, item: Any) -> Json:
     row = tx.execute(select(t.effect).where(t.effect.c.op_key == item["op_key"])).mappings().first()
     if row is not None:
         return {"status": row["status"], "epoch": row["epoch"]}
+    reads.written(tx, run["team_id"], "google")
     tx.execute(
         insert(t.effect).values(
             op_key=item["op_key"], team_id=run["team_id"], run_id=run["id"], kind="write", target=item["target"],
@@ -105,6 +106,7 @@ def _unknown(tx: Tx, claim: Claim, item: Any) -> None:
 
 def _applied(tx: Tx, claim: Claim, run: Any, item: Any, result: Json) -> None:
     tx.fence(claim.agent_id, claim.epoch)
+    reads.written(tx, run["team_id"], "google")
     tx.execute(
         update(t.effect)
         .where(t.effect.c.op_key == item["op_key"])

@@ -47,6 +47,7 @@ class Outcome:
     files: tuple[str, ...] = ()  # workspace files this call made
     parks: Json | None = None
     refers: tuple[str, ...] = ()  # tools whose schemas the model gets with this result
+    labels: Json = field(default_factory=dict)  # where the content came from and who may read it
 
 
 class Args(BaseModel):

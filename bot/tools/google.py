@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,10 +16,11 @@ from pydantic import Field
 
 from bot.errors import DependencyFailed, ModelMustRetry, RunFailed
 from bot.policy.gate import Effect
-from bot.store import staging
+from bot.store import reads, staging
 from bot.store.database import Tx
 from bot.tools import render
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
+from bot.tools.results import via
 from bot.types import Json
 from bot.workspace import safe_name
 from connectors import errors as e
@@ -32,6 +34,7 @@ PREVIEW_TEXT = 6_000
 DOC_HEAD = 1_200  # characters of a document shown at once
 LIST_ROOM = 16_000  # lists of files and of tables stay whole, up to this
 READ_PAUSES_S = (0.3, 1.0, 3.0)
+SOURCE = "google"
 SHEET = "application/vnd.google-apps.spreadsheet"
 
 
@@ -90,6 +93,7 @@ class GoogleTools:
     def __init__(self, workspace: GoogleWorkspace | None, figure_page: str) -> None:
         self._google = workspace
         self._page = figure_page
+        self._reads = reads.SharedReads()
 
     def _ready(self) -> GoogleWorkspace:
         if self._google is None:
@@ -109,42 +113,85 @@ class GoogleTools:
     async def read_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
         """An uploaded file: tables become CSV files of the workspace, text comes back as it is."""
         google = self._ready()
-        file = await patient(lambda: google.file(args.file_id))
+        reader, file = await self._about(ctx, args.file_id)
         if file.mime_type == SHEET:
-            return await self.read_sheet(ctx, SheetArgs(file_id=args.file_id))
-        data = await patient(lambda: google.download(args.file_id))
+            return await self._sheet(ctx, reader, file, "")
+        answer = await self._shared(ctx, reader, file, "google__drive_read", lambda: google.download(file.id))
         try:
-            grids = await asyncio.to_thread(read_grid, data, file.name)
+            grids = await asyncio.to_thread(read_grid, answer.data, file.name)
         except DocumentError as error:
             return refused(str(error))
         kept = await asyncio.to_thread(
             _keep_grids, ctx, file, grids, lambda _tab, row, _cell: google.row_url(file, row)
         )
-        return Outcome({"ok": True, "name": file.name, "files": kept}, files=_names(kept))
+        shown = {"ok": True, "name": file.name, "files": kept, **via(answer)}
+        return Outcome(shown, files=_names(kept), labels=answer.labels)
 
     async def read_sheet(self, ctx: ToolContext, args: SheetArgs) -> Outcome:
-        google = self._ready()
-        file = await patient(lambda: google.file(args.file_id))
-        tabs = await patient(lambda: google.read_sheet(args.file_id, args.tab or None))
-        grids = [grid_from_rows(file.name, tab.title, tab.rows) for tab in tabs]
-        urls = {tab.title: tab.url for tab in tabs}
+        return await self._sheet(ctx, *await self._about(ctx, args.file_id), args.tab)
 
-        def cell_url(tab: str, _row: int, cell: str) -> str:
-            return f"{urls[tab]}{'&' if '#' in urls[tab] else '#'}range={cell}"
+    async def _sheet(self, ctx: ToolContext, reader: reads.Reader, file: DriveFile, tab: str) -> Outcome:
+        """Google gives a spreadsheet whole, so that is how it is kept."""
+        google = self._ready()
+
+        async def fetch() -> bytes:
+            tabs = await google.read_sheet(file.id)
+            return json.dumps([{"title": one.title, "url": one.url, "rows": one.rows} for one in tabs]).encode()
+
+        answer = await self._shared(ctx, reader, file, "google__sheets_read", fetch)
+        tabs = {one["title"]: one for one in json.loads(answer.data)}
+        if tab:
+            chosen = {title: one for title, one in tabs.items() if title.lower() == tab.lower()}
+            if not chosen:
+                raise ModelMustRetry(f"The spreadsheet has no tab {tab!r}; it has {', '.join(tabs)}.")
+            tabs = chosen
+        grids = [grid_from_rows(file.name, title, one["rows"]) for title, one in tabs.items()]
+
+        def cell_url(title: str, _row: int, cell: str) -> str:
+            url = tabs[title]["url"]
+            return f"{url}{'&' if '#' in url else '#'}range={cell}"
 
         kept = await asyncio.to_thread(_keep_grids, ctx, file, grids, cell_url)
-        return Outcome({"ok": True, "name": file.name, "url": file.url, "files": kept}, files=_names(kept))
+        shown = {"ok": True, "name": file.name, "url": file.url, "files": kept, **via(answer)}
+        return Outcome(shown, files=_names(kept), labels=answer.labels)
 
     async def read_doc(self, ctx: ToolContext, args: FileArgs) -> Outcome:
         google = self._ready()
-        file = await patient(lambda: google.file(args.file_id))
-        text = await patient(lambda: google.read_doc(args.file_id))
-        name = ctx.workspace.write(f"docs/{safe_name(file.name)}.md", text.encode())
+        reader, file = await self._about(ctx, args.file_id)
+
+        async def fetch() -> bytes:
+            return (await google.read_doc(file.id)).encode()
+
+        answer = await self._shared(ctx, reader, file, "google__docs_read", fetch)
+        text = answer.data.decode()
+        name = ctx.workspace.write(f"docs/{safe_name(file.name)}.md", answer.data)
         shown: Json = {"ok": True, "name": file.name, "url": file.url, "file": name, "characters": len(text)}
         shown["text"] = text[:DOC_HEAD]
         if len(text) > DOC_HEAD:
             shown["next_offset"] = DOC_HEAD  # read_file goes on from there
-        return Outcome(shown, files=(name,))
+        return Outcome({**shown, **via(answer)}, files=(name,), labels=answer.labels)
+
+    async def _about(self, ctx: ToolContext, file_id: str) -> tuple[reads.Reader, DriveFile]:
+        """For whom this reads, and the file as it is now; whether it may be read is Google's answer each time."""
+        google = self._ready()
+        reader = await ctx.db.read(lambda c: reads.reader(c, ctx.run_id, SOURCE))
+        return reader, await patient(lambda: google.file(file_id))
+
+    async def _shared(
+        self,
+        ctx: ToolContext,
+        reader: reads.Reader,
+        file: DriveFile,
+        tool: str,
+        fetch: Callable[[], Awaitable[bytes]],
+    ) -> reads.Answer:
+        """A file's content, read again only when the file is another than when it was read before."""
+        key = reads.Key.of(reader, tool, {"file_id": file.id}, f"{file.version}/{file.modified}")
+        labels = {"integrity": "external", "sources": [f"google:{file.id}"], "readers": [ctx.requester]}
+        call = f"{ctx.agent_id}/{ctx.call_id}"
+        return await self._reads.read(
+            ctx.db, key, lambda: patient(fetch), call=call, labels=labels, anew=not file.version
+        )
 
     async def create_doc(self, ctx: ToolContext, args: DocArgs) -> Outcome:
         """Stage a new document; its text is final, with every placeholder filled by code."""

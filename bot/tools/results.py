@@ -7,8 +7,10 @@ import io
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+from bot.store.reads import Answer
 from bot.tools.base import ROOM, Outcome, Tool, ToolContext
 from bot.types import Json
 from bot.workspace import Workspace, safe_name
@@ -58,6 +60,15 @@ def keeping(tool: Tool) -> Callable[[ToolContext, Any], Awaitable[Outcome]]:
         return replace(outcome, content=content, files=outcome.files + files) if files else outcome
 
     return run
+
+
+def via(answer: Answer) -> Json:
+    """What a result says of an answer that another call read: that call, and when. Nothing for one's own."""
+    if not answer.kept:
+        return {}
+    return {
+        "via": {"read_by": answer.call, "at": datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="seconds")}
+    }
 
 
 def preview(rows: list[Json], most: int = 5) -> list[Json]:
