@@ -14,6 +14,7 @@ from bot.store import points
 from bot.types import Json
 
 OFFLINE_MODEL = "cadre-offline-playbook"
+WINDOW = 200_000  # tokens, until the server says otherwise
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class ModelRejected(OperatorMustFix):
 class Model(Protocol):
     name: str
     offline: bool
+    window: int  # tokens of a request and its reply together
 
-    def head(self, *, system: list[Json], tools: list[Json]) -> bytes:
-        """The unchanging part of the requests of all agents of a role."""
+    def head(self, *, system: list[Json], tools: list[Json], call: str = "") -> bytes:
+        """The unchanging part of the requests of all agents of a role; `call` is the tool each reply must call."""
         ...
 
     async def complete(self, prompt: Prompt) -> Reply:
@@ -61,6 +63,7 @@ class AnthropicModel:
     def __init__(self, *, name: str, api_key: str, base_url: str, timeout_s: float = 600.0) -> None:
         self.name = name
         self.offline = name == OFFLINE_MODEL
+        self.window = WINDOW
         # Imported by name at first use: the SDK costs a second, which no acknowledgement should wait for.
         sdk: Any = importlib.import_module("anthropic")
         self._http = sdk.DefaultAioHttpClient(timeout=timeout_s)  # parses in C
@@ -71,12 +74,14 @@ class AnthropicModel:
         self._url = f"{str(self._client.base_url).rstrip('/')}/v1/messages"
         self._headers = {**self._client.default_headers, "accept": "text/event-stream"}
 
-    def head(self, *, system: list[Json], tools: list[Json]) -> bytes:
-        """The unchanging part of requests, with the breakpoint that moves along with the messages."""
-        head = {
-            "model": self.name, "tools": tools, "system": system, "stream": True,
-            "cache_control": {"type": "ephemeral"},
-        }  # fmt: skip
+    def head(self, *, system: list[Json], tools: list[Json], call: str = "") -> bytes:
+        """The unchanging part of requests. A conversation has a breakpoint that moves along with its messages; what
+        is asked once, by a call that is set, is not worth writing to the cache beyond its system prompt."""
+        head: Json = {"model": self.name, "tools": tools, "system": system, "stream": True}
+        if call:
+            head["tool_choice"] = {"type": "tool", "name": call, "disable_parallel_tool_use": True}
+        else:
+            head["cache_control"] = {"type": "ephemeral"}
         return json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
 
     async def complete(self, prompt: Prompt) -> Reply:

@@ -18,7 +18,7 @@ from bot.store import journal, leases, points
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
-from bot.team import recovery
+from bot.team import compaction, recovery
 from bot.team.context import inbox_paths
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import Recorder, Turn
@@ -98,7 +98,11 @@ class AgentRunner:
         if problem:
             await self.db.write(lambda tx: fail_agent(tx, claim, state.row, *problem))
             return None
-        await self._think(claim, recorder, state)
+        longer = compaction.due(state, self.model.window)
+        if longer:
+            await compaction.shorten(self.db, claim, state, self._workspace(state), longer)
+        else:
+            await self._think(claim, recorder, state)
         return True
 
     async def _woken(self, recorder: Recorder, state: AgentState) -> float | bool | None:
@@ -194,9 +198,7 @@ class AgentRunner:
         notes: tuple[str, ...] = ()
         calls = any(b["type"] == "tool_use" for b in content)
         if reply.stop_reason == "model_context_window_exceeded":
-            words = "The work no longer fits into the model's context window. Ask for a smaller part of it."
-            await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_context_full", words))
-            state.stale = True
+            await self._too_long(claim, state)
             return
         if reply.stop_reason == "refusal":
             content, notes = [], (NUDGE_REFUSED,)
@@ -217,6 +219,17 @@ class AgentRunner:
             text, said = [b for b in content if b["type"] == "text"], (str(error),)
             turn = await self.db.write(lambda tx: recorder.turn(tx, state, reply, text, said))
         self._recorded(state, turn)
+
+    async def _too_long(self, claim: Claim, state: AgentState) -> None:
+        """The request did not fit: go on with a shorter context, or fail when it was shortened just now."""
+        if not state.run["offline"] and compaction.possible(state.context):
+            await compaction.shorten(self.db, claim, state, self._workspace(state), compaction.WINDOW)
+            return
+        words, state.stale = recovery.rule("model_context_full").words, True
+        await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_context_full", words))
+
+    def _workspace(self, state: AgentState) -> Workspace:
+        return Workspace(self.home, state.row["run_id"], state.row["name"])
 
     def _recorded(self, state: AgentState, turn: Turn) -> None:
         """Carry the turn over into what is kept of the agent, as reading its rows again would."""
@@ -258,7 +271,7 @@ class AgentRunner:
             agent_id=state.row["id"],
             agent_name=state.row["name"],
             call_id=call["id"],
-            workspace=Workspace(self.home, state.row["run_id"], state.row["name"]),
+            workspace=self._workspace(state),
             role_tools=state.role_tools,
         )
         about = f"{ctx.agent_id}/{ctx.call_id}"
@@ -295,7 +308,7 @@ class AgentRunner:
 
     async def _fetch_files(self, state: AgentState) -> None:
         """Put the files that colleagues handed over into inbox/<message>/."""
-        workspace = Workspace(self.home, state.row["run_id"], state.row["name"])
+        workspace = self._workspace(state)
         for message in state.mails:
             short = message["id"].rsplit("/", 1)[-1]
             names = inbox_paths(short, [item["name"] for item in message["files"]])

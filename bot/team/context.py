@@ -9,6 +9,7 @@ from typing import Any
 from bot.types import Json
 
 Row = Mapping[str, Any]
+ROW = "context.shortened"  # the journal row at which a context goes on shorter
 
 
 class Context:
@@ -24,6 +25,10 @@ class Context:
         self.idle_turns = 0  # replies in a row that called nothing
         self.cut_turns = 0  # replies in a row that hit the output limit
         self.refused_turns = 0  # replies in a row that the model declined
+        self.carried: Json = {}  # the body of the last row at which the context went on shorter
+        self.shortened_at = 0  # replies before that row
+        self._opening = list(opening)
+        self._used = 0  # tokens of the last request and its reply
         self._last: Json = {}  # the last message, which a block of the same side still joins
         self._results: dict[str, Json] = {}  # blocks by call id, not yet in a message
         self._texts: list[Json] = list(opening)
@@ -36,6 +41,7 @@ class Context:
         self._calls = [block["id"] for block in content if block["type"] == "tool_use"]
         if content:
             self._push("assistant", content)
+        self._used = sum(body.get("usage", {}).values())
         stop = body["stop_reason"]
         self.idle_turns = 0 if self._calls or stop == "pause_turn" else self.idle_turns + 1
         self.cut_turns = self.cut_turns + 1 if stop == "max_tokens" else 0
@@ -61,6 +67,31 @@ class Context:
         if blocks:
             self._push("user", blocks)
 
+    def shortened(self, body: Json) -> None:
+        """Go on with the opening, what was carried over, and the last turn with its results."""
+        last, replies = self._last, self.replies
+        self.parts, self._last = [], {}
+        self._push("user", [*self._opening, text(body["text"])])
+        if last.get("role") == "assistant":
+            self._push("assistant", last["content"])
+        self.carried, self.replies, self.shortened_at, self._used = body, replies, replies, 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the last message is a reply, and each of its calls has its result."""
+        return self._last.get("role") == "assistant" and all(call in self._results for call in self._calls)
+
+    def accepted(self, name: str) -> bool:
+        """Whether a call of this tool in the last turn was answered without an error."""
+        calls = [b["id"] for b in self._last.get("content", ()) if b["type"] == "tool_use" and b["name"] == name]
+        return any(call in self._results and not self._results[call].get("is_error") for call in calls)
+
+    def tokens(self) -> int:
+        """About how large the next request is: what the last one and its reply used, and what came since."""
+        if not self._used:
+            return sum(map(len, self.parts)) // 4
+        return self._used + sum(len(encoded(block)) for block in (*self._results.values(), *self._texts)) // 4
+
     def _push(self, role: str, blocks: list[Json]) -> None:
         if self._last.get("role") == role:  # a paused turn goes on, or more came before the next turn
             blocks = self._last["content"] + blocks
@@ -71,18 +102,19 @@ class Context:
         self.parts.append(encoded(self._last))
 
 
-def fold(rows: Sequence[Row], mails: Mapping[str, Row], opening: Sequence[Json]) -> Context:
-    """Fold an agent's journal rows in order. `mails` are its messages by id, `opening` its first user blocks."""
+def fold(rows: Sequence[tuple[str, Json]], mails: Mapping[str, Row], opening: Sequence[Json]) -> Context:
+    """Fold an agent's journal rows, (kind, body) in order. `mails` are its messages by id, `opening` its first user blocks."""
     context = Context(opening)
-    for row in rows:
-        body = row["body"]
-        match row["kind"]:
+    for kind, body in rows:
+        match kind:
             case "turn":
                 context.turn(body, [mails[mail_id] for mail_id in body["mail"]])
             case "tool.result":
                 context.result(body)
             case "note":
                 context.note(body)
+            case "context.shortened":
+                context.shortened(body)
     return context
 
 

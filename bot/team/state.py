@@ -7,17 +7,30 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from bot.skills import Role, SkillLibrary
-from bot.store import journal, mail
+from bot.store import journal
 from bot.store import schema as t
-from bot.store.database import by_id
+from bot.store.fast import Statement
 from bot.team.context import Context, fold, text
 from bot.team.roles import allowed, find_role
 from bot.types import Json
 
 LEAD = "lead"
+
+AGENT = Statement(select(t.agent).where(t.agent.c.id == bindparam("of")))
+RUN = Statement(select(t.run).where(t.run.c.id == bindparam("of")))
+MAILS = Statement(
+    select(t.mail)
+    .where(t.mail.c.run_id == bindparam("of"), t.mail.c.recipient == bindparam("to"))
+    .order_by(t.mail.c.seq)
+)
+PENDING = Statement(
+    select(t.tool_call)
+    .where(t.tool_call.c.agent_id == bindparam("of"), t.tool_call.c.status == "intent")
+    .order_by(t.tool_call.c.turn, t.tool_call.c.position)
+)
 
 
 @dataclass(frozen=True)
@@ -64,29 +77,19 @@ class AgentState:
 
 def load(connection: Connection, agent_id: str, library: SkillLibrary, zone: str) -> AgentState:
     """The agent now."""
-    row = dict(by_id(connection, t.agent, agent_id))
-    run = dict(by_id(connection, t.run, row["run_id"]))
-    rows = journal.rows(connection, row["run_id"], agent_id=agent_id)
-    mine = connection.execute(
-        select(t.mail).where(t.mail.c.run_id == row["run_id"], t.mail.c.recipient == row["name"])
-    ).mappings()
-    by_mail = {m["id"].rsplit("/", 1)[-1]: dict(m) for m in mine}
-    pending = [
-        dict(call)
-        for call in connection.execute(
-            select(t.tool_call)
-            .where(t.tool_call.c.agent_id == agent_id, t.tool_call.c.status == "intent")
-            .order_by(t.tool_call.c.turn, t.tool_call.c.position)
-        ).mappings()
-    ]
+    (row,) = AGENT.rows(connection, {"of": agent_id})
+    (run,) = RUN.rows(connection, {"of": row["run_id"]})
+    rows = journal.of_agent(connection, agent_id)
+    mails = MAILS.rows(connection, {"of": row["run_id"], "to": row["name"]})
+    by_mail = {m["id"].rsplit("/", 1)[-1]: m for m in mails}
     role = find_role(library, row["skill"], row["role"])
     return AgentState(
         row=row,
         run=run,
         role=role,
-        context=fold(rows, by_mail, _opening(row, run, zone)),
-        mails=mail.undelivered(connection, row["run_id"], row["name"], row["mail_cursor"]),
-        pending=pending,
+        context=fold(rows, by_mail, _opening(row, run, zone, _first_task(row, rows))),
+        mails=[m for m in mails if m["seq"] > row["mail_cursor"]],
+        pending=PENDING.rows(connection, {"of": agent_id}),
         answered=_answer(connection, row["waiting"]),
         role_tools=allowed(role),
     )
@@ -99,7 +102,12 @@ def _answer(connection: Connection, waiting: Any) -> Any:
     return connection.execute(query).mappings().first()
 
 
-def _opening(row: Any, run: Any, zone: str) -> list[Json]:
+def _first_task(row: Any, rows: list[tuple[str, Json]]) -> str:
+    """The task it was opened for: what it owns later must not change its first words."""
+    return str(next((body["task"] for kind, body in rows if kind == "agent.opened"), row["task"]))
+
+
+def _opening(row: Any, run: Any, zone: str, first_task: str) -> list[Json]:
     """The agent's first user blocks: the request for the lead, a brief for everyone else."""
     started = datetime.datetime.fromtimestamp(run["created_at"], ZoneInfo(zone))
     if row["name"] == LEAD:
@@ -109,6 +117,6 @@ def _opening(row: Any, run: Any, zone: str) -> list[Json]:
             f"{run['request']}</request>"
         )
     else:
-        task = f' task="{row["task"]}"' if row["task"] else ""
+        task = f' task="{first_task}"' if first_task else ""
         first = f'<brief from="{row["parent"]}"{task}>{row["brief"]}</brief>'
     return [text(first), text(f"<inputs>{journal.canonical(row['inputs'])}</inputs>")]

@@ -98,7 +98,8 @@ def open_agent(
     tx.wake(agent_id)
     if kind == "agent":
         money.opened(tx, run_id, agent_id)
-        journal.append(tx, run_id, "agent.opened", {"name": name, "role": role, "parent": parent, "task": task_id})
+        body = {"name": name, "role": role, "parent": parent, "task": task_id}
+        journal.append(tx, run_id, "agent.opened", body, agent_id=agent_id)
     return agent_id
 
 

@@ -14,7 +14,7 @@ from bot.coordinator.coordinator import Coordinator
 from bot.coordinator.intake import ensure_intake, receive
 from bot.coordinator.plan import STALL_S
 from bot.coordinator.runs import poisoned
-from bot.model.client import AnthropicModel
+from bot.model.client import OFFLINE_MODEL, WINDOW, AnthropicModel
 from bot.skills import SkillLibrary
 from bot.store import schema as t
 from bot.store.clock import SystemClock
@@ -71,10 +71,14 @@ class Here:
 
 
 @asynccontextmanager
-async def worker(home: Path, script, retry_budget: float = 20.0, stall_s: float = STALL_S):
+async def worker(
+    home: Path, script, retry_budget: float = 20.0, stall_s: float = STALL_S, model_name=OFFLINE_MODEL, window=WINDOW
+):
     clock, faults, log = control.Clock(), control.Faults(), control.CallLog()
     runner = web.AppRunner(
-        scripted.build(script, log=log, faults=faults, clock=clock), access_log=None, shutdown_timeout=0.5
+        scripted.build(script, log=log, faults=faults, clock=clock, model_id=model_name),
+        access_log=None,
+        shutdown_timeout=0.5,
     )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -84,7 +88,8 @@ async def worker(home: Path, script, retry_budget: float = 20.0, stall_s: float 
     db = Database(f"sqlite:///{home / 'cadre.db'}", time.time)
     db.migrate()
     db.write_now(ensure_intake)
-    model = AnthropicModel(name="cadre-offline-playbook", api_key="", base_url=base_url)
+    model = AnthropicModel(name=model_name, api_key="", base_url=base_url)
+    model.window = window
     library = SkillLibrary()
     registry = Registry([*team_tools(), *file_tools(), *table_tools()])
     dispatcher = Dispatcher(db, ours, role="worker", engine_url=f"sqlite:///{home / 'engine.db'}")
