@@ -29,6 +29,8 @@ from bot.store.clock import Clock, LoopbackClock, SystemClock
 from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
 from bot.team.agent import AgentRunner
+from bot.team.items.runner import ItemRunner
+from bot.tools.bulk import bulk_tools
 from bot.tools.channel import channel_tools
 from bot.tools.files import file_tools
 from bot.tools.google import GoogleTools, GoogleWriter, connect
@@ -122,11 +124,12 @@ class Worker:
         registry = Registry(
             [
                 *steering_tools(), *team_tools(s.plan_ask), *file_tools(), *table_tools(), *script_tools(library),
-                *skill_tools(library),
+                *skill_tools(library), *bulk_tools(library, workspace, name),
                 *channel_tools(permalinks), *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
             ]
         )  # fmt: skip
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
+        bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget)
         coordinator = Coordinator(
             self.db, library, GoogleWriter(workspace), s.home, s.zone, name, model.offline, self.figure_page,
             s.price_as, s.budget_approvers,
@@ -138,6 +141,7 @@ class Worker:
         if workspace is not None:
             self._closing.append(partial(asyncio.to_thread, workspace.close))
         self.dispatcher.serve("agent", runner.activate)
+        self.dispatcher.serve("bulk", bulk.activate)
         self.dispatcher.serve("coordinator", coordinator.activate)
         self.dispatcher.on_poison(poisoned)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
+from bot.center.documents import Documents
 from bot.store.database import Database
 from bot.store.view import run_view, to_json
 from bot.tools.render import format_value
@@ -28,6 +29,7 @@ class Center:
         app.router.add_get("/runs/{run}", self._run)
         app.router.add_get("/runs/{run}/figures/{figure}", self._figure)
         app.router.add_get("/runs/{run}.json", self._json)
+        Documents(self._db, _pages).add_to(app)
         app.router.add_get("/healthz", self._health)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()

@@ -153,6 +153,8 @@ def _details(task: Task, mail: list[Message], budget: int) -> list[Block]:
     elements: list[Block] = []
     if task.owner:
         elements.append(line(words(messages.cut(task.owner, 40), bold=True)))
+    if task.progress:
+        elements.append(line(words(messages.cut(task.progress, 120))))
     criteria = []
     for text in task.criteria:
         told = messages.cut(text, 160)

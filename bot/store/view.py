@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from bot.store import money
+from bot.store import items, money
 from bot.store import schema as t
 from bot.store.database import by_id
 from bot.store.said import said
@@ -45,7 +45,8 @@ def run_view(connection: Connection, run_id: str) -> RunView:
         return list(connection.execute(select(table).where(table.c.run_id == run_id).order_by(*order)).mappings())
 
     notes = rows(t.journal, t.journal.c.seq)
-    tasks = tuple(_task(r) for r in rows(t.task, t.task.c.position))
+    reading = items.progress(connection, run_id)
+    tasks = tuple(_task(r, reading.get(r["owner"], "")) for r in rows(t.task, t.task.c.position))
     prefix = len(run_id) + 1
     return RunView(
         run=_info(row),
@@ -66,7 +67,7 @@ def run_view(connection: Connection, run_id: str) -> RunView:
             for r in rows(t.effect, t.effect.c.applied_at)
             if r["kind"] == "write" and r["status"] == "done"
         ),
-        coverage=_coverage(tasks),
+        coverage=items.coverage(connection, run_id) or _coverage(tasks),
         cost=_cost(connection, run_id),
         budget=_budget(connection, row, notes),
         notices=tuple(r["body"]["text"] for r in notes if r["kind"] == "notice"),
@@ -104,14 +105,16 @@ def _checks(stored: list[Json]) -> tuple[Check, ...]:
 
 
 def _verified(notes: list[Any]) -> tuple[Check, ...]:
+    """Checks of the run as a whole since it was last sent back, the verifier's after those by code."""
     last: list[Json] = []
     for row in notes:
         if row["kind"] == "checked" and row["body"].get("scope") == "run":
-            last = row["body"]["checks"]
+            held = row["body"]["passed"] and all(check["passed"] for check in last)
+            last = [*last, *row["body"]["checks"]] if held else list(row["body"]["checks"])
     return _checks(last)
 
 
-def _task(r: Any) -> Task:
+def _task(r: Any, progress: str) -> Task:
     return Task(
         r["id"],
         r["title"],
@@ -120,6 +123,7 @@ def _task(r: Any) -> Task:
         tuple(r["depends_on"]),
         tuple(r["criteria"]),
         _checks(r["checks"]),
+        progress,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import forms
 from .conversation import Call, Conversation, Skill, read
 from .playbook import Group, OnError, PlaybookError, Role, Step, parse
 from .templates import PlaybookTemplateError, render, truthy
@@ -51,6 +52,9 @@ _Outcome = list[dict[str, Any]] | _Stop | None
 
 def answer(body: Mapping[str, Any], forget: Forget) -> Reply:
     """The next assistant message of a conversation."""
+    reported = forms.answer(body)
+    if reported is not None:
+        return Reply([_use(f"toolu_report_{len(body['messages'])}", "report", reported)], "tool_use")
     conversation = read(body)
     try:
         outcome, say = _told(conversation, body) or _next(conversation, forget)

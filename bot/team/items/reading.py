@@ -1,0 +1,95 @@
+"""A document as an item's calls read it: windows with anchors, where a quote stands in it, and how it is kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from bot.store.documents import Kept
+from bot.tools.forms import WindowSize
+from connectors.documents import quotes, windows
+from connectors.documents.document import Document, from_text
+from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
+
+REASONS = ((Empty, "empty"), (Encrypted, "encrypted"), (TooLarge, "too large"), (Unreadable, "unreadable"))
+
+
+def read_document(name: str, data: bytes) -> Document:
+    try:
+        return from_text(name, data.decode())
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{name} is no text.") from error
+
+
+class Unread(Exception):
+    """The document cannot be read; the message is the reason a person reads."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One piece of a document as a call sees it."""
+
+    number: int
+    of: int
+    start: int
+    end: int
+    first: str
+    last: str
+    shown: str  # its passages, each on a line that begins with its anchor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A document that was read."""
+
+    document: Document
+    windows: tuple[Window, ...]
+
+    @property
+    def text(self) -> str:
+        return self.document.text
+
+    def place(self, offset: int) -> tuple[str, str]:
+        """The anchor and the words for people of the passage at an offset."""
+        anchor = self.document.anchor(offset)
+        return (anchor.label, anchor.place) if anchor else ("", "")
+
+    def find(self, quote: str, at: str, window: Window) -> list[tuple[int, int]]:
+        """The spans of a quote's pieces inside the window, at the cited place if it stands there; [] when nowhere."""
+        for near in (at, window.start):
+            found = quotes.find(self.document, quote, near)
+            if found is not None and all(window.start <= p.start and p.end <= window.end for p in found.pieces):
+                return [(piece.start, piece.end) for piece in found.pieces]
+        return []
+
+    def kept(self) -> bytes:
+        """The text with its places, as it is stored."""
+        passages = [(p.start, p.end, p.anchor.label, p.anchor.place) for p in self.document.passages]
+        return Kept(self.document.name, self.document.text, tuple(passages)).dump()
+
+
+def read(name: str, data: bytes, size: WindowSize) -> Reading:
+    """Read a document and cut it into windows. Raises Unread naming what it is."""
+    try:
+        document = read_document(name, data)
+    except Unreadable as error:
+        kind = next(words for kind, words in REASONS if isinstance(error, kind))
+        raise Unread(f"{kind}: {error}") from error
+    cut = windows.windows(document, size.characters, size.overlap)
+    return Reading(
+        document,
+        tuple(
+            Window(one.number, one.of, one.start, one.end, one.first.label, one.last.label,
+                   windows.rendition(document, one))
+            for one in cut
+        ),
+    )  # fmt: skip
+
+
+def opening(name: str, sha256: str, window: Window) -> str:
+    """What a window is, as the first block of a request."""
+    told = {
+        "name": name, "sha256": sha256, "window": window.number, "of": window.of, "first": window.first,
+        "last": window.last,
+    }  # fmt: skip
+    return f"<item>{json.dumps(told, ensure_ascii=False)}</item>"

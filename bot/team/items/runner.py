@@ -1,0 +1,336 @@
+"""Works the items of a manifest side by side, within what the model takes; each answer is kept as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bot.errors import DependencyFailed, Fenced, ModelMustRetry
+from bot.model.client import Model, ModelRejected, Prompt
+from bot.model.reply import Reply
+from bot.skills import read_role
+from bot.store import items, leases
+from bot.store.database import Database
+from bot.store.leases import Claim
+from bot.team.context import encoded, text
+from bot.team.interrupts import Interrupts, Stopped
+from bot.team.items import answers, closing, record
+from bot.team.items.reading import Reading, Unread, Window, opening, read
+from bot.team.items.width import Width
+from bot.team.items.work import Ended, Halted, Work, load, result_of
+from bot.team.roles import HERE
+from bot.tools.forms import REPORT
+from bot.types import Json
+from bot.workspace import Workspace
+
+log = structlog.get_logger()
+
+TRIES = 3  # answers per window: one, one more with the diagnosis, one from a fresh start; then a person looks
+FRESH = (0, 2)  # the attempts that begin a conversation
+HANDS = 4  # items read ahead beyond the width
+ACTIVE_S = 60.0  # then the activation ends and the work wakes itself
+HOLD_S = 5.0  # a longer pause is slept, not waited for
+LOOK_S = 0.2
+TELL_S = 1.0  # between two rows about progress
+REJECTED = 3  # requests that the server could not take before any that it could: then it is not the item
+
+SENT_BACK = "Not accepted. {} Correct this and call report again with all answers of the window."
+NO_CALL = "Nothing was reported. Call report with the answers of this window."
+ASK = "Answer every question of the form for window {} of {} of this document by calling report."
+
+
+@dataclass
+class ItemRunner:
+    """Activates agents of kind `bulk`."""
+
+    db: Database
+    model: Model
+    home: Path
+    page: str
+    retry_budget: float
+    _heads: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._interrupts = Interrupts(self.db)
+        self.width = Width()
+        self._role = read_role(HERE / "item.md")
+
+    async def activate(self, claim: Claim) -> float | None:
+        """Work items until all have ended or something else comes first; returns when to wake, or None."""
+        work = await self.db.read(lambda c: load(c, claim))
+        if work.row["status"] != "live":
+            return None
+        if work.over:
+            await self.db.write(lambda tx: record.stopped(tx, work))
+            return None
+        if work.run["control"] or not work.call:
+            return None  # paused or put aside: whoever changes that wakes it
+        if self.width.held_s > HOLD_S:
+            return self.db.now() + self.width.held_s
+        work.head = self._head(work)
+        await self._work(work)
+        if work.halt == "unavailable":
+            await self.db.write(lambda tx: record.unfinished(tx, work, work.failing))
+        elif work.halt == "hold":
+            return self.db.now() + self.width.held_s
+        elif work.halt == "steer":
+            await self.db.write(lambda tx: closing.put_aside(tx, work))
+            return None
+        elif work.halt:
+            again = work.halt in ("time", "stop", "owner")
+            await self.db.write(lambda tx: leases.yield_now(tx, claim) if again else None)
+            return None
+        await closing.deliver(self.db, work, self._workspace(work), self.page)
+        return None
+
+    def _head(self, work: Work) -> bytes:
+        """The unchanging part of all requests of a form, encoded once."""
+        if work.form_sha256 not in self._heads:
+            system = [text(self._role.prompt), text(work.form.asked())]
+            if self.model.offline and work.form.offline:
+                system.append(text(work.form.offline_rules()))
+            system[-1] = {**system[-1], "cache_control": {"type": "ephemeral"}}
+            self._heads[work.form_sha256] = self.model.head(system=system, tools=[work.form.tool()], call=REPORT)
+        return self._heads[work.form_sha256]
+
+    def _workspace(self, work: Work) -> Workspace:
+        return Workspace(self.home, work.row["run_id"], work.row["parent"])
+
+    async def _work(self, work: Work) -> None:
+        """Hands take one item after the other until none is left or the work halts."""
+        work.queue = deque(work.open())
+        until = time.monotonic() + ACTIVE_S
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(len(work.queue), self.width.most + HANDS)):
+                    group.create_task(self._hand(work, until))
+        except BaseExceptionGroup as failed:
+            if failed.subgroup(Fenced) is not None:
+                raise Fenced() from None
+            raise failed.exceptions[0] from None
+
+    async def _hand(self, work: Work, until: float) -> None:
+        while work.queue and not work.halt:
+            one = work.queue.popleft()
+            try:
+                await self._item(work, one)
+            except Halted:
+                return
+            except Stopped:
+                self._halt(work, "stop")
+                return
+            if time.monotonic() > until and work.queue:
+                self._halt(work, "time")
+            await self._look(work)
+
+    def _halt(self, work: Work, why: str) -> None:
+        work.halt = work.halt or why
+        self.width.turn_away(work)
+
+    async def _look(self, work: Work) -> None:
+        """At an item's boundary: what people and money say, and whether the one who asked is still there."""
+        if time.monotonic() < work.looked_at + LOOK_S:
+            return
+        work.looked_at = time.monotonic()
+        now = await self.db.read(lambda c: load_control(c, work))
+        for why, holds in now.items():
+            if holds:
+                self._halt(work, why)
+
+    # -- one item --------------------------------------------------------------------------------------------------
+
+    async def _item(self, work: Work, one: Json) -> None:
+        """Bring one item to its end. Raises Halted or Stopped when that is not now."""
+        try:
+            if one["kept_from"]:
+                given = await self.db.read(lambda c: result_of(c, one["result"]))
+                await self._end(work, one, "done", one["reason"], many=one["windows"], given=given)
+                return
+            reading = await self._read(work, one)
+            given = await self._windows(work, one, reading)
+            reason = " ".join(reading.document.unread)[:500]
+            many, kept = len(reading.windows), reading.kept()
+            await self._end(work, one, "done", reason, many=many, given=given, document=kept)
+        except Ended as end:
+            await self._end(work, one, end.status, end.reason, many=one["windows"])
+
+    async def _read(self, work: Work, one: Json) -> Reading:
+        try:
+            data = await asyncio.to_thread(self._workspace(work).read, one["path"])
+            return await asyncio.to_thread(read, one["name"], data, work.form.window)
+        except Unread as error:
+            raise Ended("refused", str(error)) from error
+        except ModelMustRetry as error:
+            raise Ended("failed", f"the file is no longer there: {error}") from error
+        except Exception as error:  # a document that breaks the reader is one unreadable document
+            log.exception("a document could not be read", item=one["name"])
+            raise Ended("refused", f"unreadable: {type(error).__name__}") from error
+
+    async def _windows(self, work: Work, one: Json, reading: Reading) -> list[Json]:
+        """The merged answers of all windows. The worst end of a window is the end of its item."""
+        told = await asyncio.gather(
+            *(self._window(work, one, reading, window) for window in reading.windows), return_exceptions=True
+        )
+        problems = [given for given in told if isinstance(given, BaseException)]
+        for problem in problems:
+            if not isinstance(problem, Ended | Halted):
+                raise problem
+        if any(isinstance(problem, Halted) for problem in problems):
+            raise Halted()
+        order = ("failed", "refused", "person")
+        ends = sorted((p for p in problems if isinstance(p, Ended)), key=lambda end: order.index(end.status))
+        if ends:
+            raise ends[0]
+        whole = [given for given in told if isinstance(given, list)]
+        try:
+            return answers.merged(work.form, whole)
+        except answers.Wrong as wrong:
+            raise Ended("person", str(wrong)) from wrong
+
+    async def _window(self, work: Work, one: Json, reading: Reading, window: Window) -> list[Json]:
+        """The accepted answers of one window; what was answered before is not asked again."""
+        tries = work.answers.setdefault((one["id"], window.number), [])
+        where = f"window {window.number} of {window.of}: " if window.of > 1 else ""
+        first = encoded(_user(opening(one["name"], one["sha256"], window), window.shown,
+                              ASK.format(window.number, window.of)))  # fmt: skip
+        while True:
+            last = tries[-1] if tries else None
+            if last is not None and last["status"] == "accepted":
+                found: list[Json] = last["body"]
+                return found
+            if last is not None and last["status"] in ("refused", "failed"):
+                raise Ended(last["status"], f"{where}{last['diagnosis']}")
+            if last is not None and len(tries) >= TRIES:
+                raise Ended("person", f"{where}not answered acceptably in {TRIES} attempts: {last['diagnosis']}")
+            reply = await self._call(work, self._prompt(work, one, first, tries))
+            row = {"window": window.number, "attempt": len(tries) + 1, **_judged(work, reading, window, reply)}
+            control = await self._keep(work, one, len(reading.windows), row, reply)
+            tries.append(row)
+            if control:
+                self._halt(work, "stop" if control in ("stop", "ended") else "control")
+
+    def _prompt(self, work: Work, one: Json, first: bytes, tries: list[Json]) -> Prompt:
+        parts = [first]
+        if len(tries) not in FRESH and tries[-1]["status"] == "sent_back":
+            parts += _sent_back(tries[-1])
+        cut = sum(given["status"] == "cut" for given in tries)
+        return Prompt(
+            head=work.head, user_id=f"{work.row['run_id']}/{one['id']}", messages=parts,
+            max_tokens=work.form.max_tokens * 2**cut, number=len(tries) + 1,
+        )  # fmt: skip
+
+    async def _call(self, work: Work, prompt: Prompt) -> Reply:
+        """One reply, as soon as there is a place for its request. Raises Halted, Stopped or Ended."""
+        while True:
+            ticket = await self.width.enter(work) if not work.halt else None
+            if ticket is None:
+                raise Halted()
+            try:
+                reply = await self._interrupts.guard(work.claim, self.model.complete(prompt))
+            except DependencyFailed as error:
+                self.width.lost(ticket, error.retry_after)
+                self._failing(work, error)
+                continue
+            except ModelRejected as error:
+                self.width.over()
+                work.refusals += 1
+                if not work.answered and work.refusals >= REJECTED:
+                    work.failing = str(error)
+                    self._halt(work, "unavailable")
+                    raise Halted() from error
+                raise Ended("failed", str(error)) from error
+            except BaseException:
+                self.width.over()
+                raise
+            self.width.done()
+            work.failing_since, work.answered = None, True
+            return reply
+
+    def _failing(self, work: Work, error: DependencyFailed) -> None:
+        """After a call that failed: go on, sleep for a while, or give up what is left."""
+        now = self.db.now()
+        work.failing_since = now if work.failing_since is None else work.failing_since
+        work.failing = f"{error} It did not recover within {self.retry_budget:.0f} seconds."
+        if now - work.failing_since >= self.retry_budget:
+            self._halt(work, "unavailable")
+        elif self.width.held_s > HOLD_S:
+            self._halt(work, "hold")
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    async def _keep(self, work: Work, one: Json, many: int, row: Json, reply: Reply) -> str:
+        one["windows"] = many
+        width = int(self.width.current)
+        return await self.db.write(lambda tx: record.answer(tx, work, one, many, row, reply, width))
+
+    async def _end(
+        self, work: Work, one: Json, status: str, reason: str, *, many: int, given: list[Json] | None = None,
+        document: bytes | None = None,
+    ) -> None:  # fmt: skip
+        now = time.monotonic()
+        tell = now >= work.told_at + TELL_S
+        work.told_at = now if tell else work.told_at
+        await self.db.write(
+            lambda tx: record.end(
+                tx, work, one, status, reason, many=many, answers=given, document=document, page=self.page, tell=tell
+            )
+        )
+        one["status"], one["reason"] = status, reason
+
+
+def load_control(connection: Any, work: Work) -> dict[str, bool]:
+    """What may end an activation early, by why."""
+    (control, status), *_ = items.CONTROL.execute(connection, {"of": work.row["run_id"]}).fetchall()
+    asked = items.waits_in(connection, work.row["run_id"], work.row["parent"])
+    return {
+        "stop": control == "stop" or status in ("done", "failed", "stopped"),
+        "control": control in ("pause", "budget"),
+        "owner": asked != work.call,
+        "steer": items.urgent(connection, work.row["run_id"], work.row["parent"]),
+    }
+
+
+def _user(*blocks: str) -> Json:
+    return {"role": "user", "content": [text(words) for words in blocks]}
+
+
+def _sent_back(row: Json) -> list[bytes]:
+    """The refused answer and its diagnosis, as the conversation goes on."""
+    content = row["body"]
+    used = next((block for block in content if block["type"] == "tool_use"), None)
+    if used is None:
+        return [encoded({"role": "assistant", "content": content}), encoded(_user(row["diagnosis"]))]
+    result = {
+        "type": "tool_result", "tool_use_id": used["id"], "is_error": True,
+        "content": [text(SENT_BACK.format(row["diagnosis"]))],
+    }  # fmt: skip
+    return [encoded({"role": "assistant", "content": content}), encoded({"role": "user", "content": [result]})]
+
+
+def _judged(work: Work, reading: Reading, window: Window, reply: Reply) -> Json:
+    """What a reply comes to: accepted with its checked answers, or sent back, cut, refused or failed and why."""
+    if reply.stop_reason == "refusal":
+        return {"status": "refused", "diagnosis": "the model declined to work on it", "body": []}
+    if reply.stop_reason == "model_context_window_exceeded":
+        return {"status": "failed", "diagnosis": "the window does not fit into the model's context", "body": []}
+    if reply.stop_reason == "max_tokens":
+        return {"status": "cut", "diagnosis": "the answer was cut at the output limit", "body": []}
+    used = next((b for b in reply.content if b["type"] == "tool_use" and b["name"] == REPORT), None)
+    if used is None:
+        spoken = [b for b in reply.content if b["type"] == "text" and b["text"].strip()]
+        return {"status": "sent_back" if spoken else "cut", "diagnosis": NO_CALL, "body": spoken}
+    try:
+        found = answers.checked(work.form, reading, window, used["input"])
+    except answers.Wrong as wrong:
+        return {"status": "sent_back", "diagnosis": str(wrong), "body": [used]}
+    except Exception as error:  # a check that breaks is never a pass
+        log.exception("an answer could not be checked", work=work.name)
+        words = f"The answer could not be checked ({type(error).__name__}: {str(error)[:200]})."
+        return {"status": "sent_back", "diagnosis": words, "body": [used]}
+    return {"status": "accepted", "diagnosis": "", "body": found}
