@@ -35,6 +35,7 @@ from bot.tools.channel import channel_tools
 from bot.tools.files import file_tools
 from bot.tools.google import GoogleTools, GoogleWriter, connect
 from bot.tools.mcp import McpTools
+from bot.tools.page import page_tools
 from bot.tools.registry import Registry
 from bot.tools.scripts import script_tools
 from bot.tools.skill_tools import skill_tools
@@ -125,7 +126,8 @@ class Worker:
             [
                 *steering_tools(), *team_tools(s.plan_ask), *file_tools(), *table_tools(), *script_tools(library),
                 *skill_tools(library), *bulk_tools(library, workspace, name),
-                *channel_tools(permalinks), *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
+                *page_tools(self.figure_page), *channel_tools(permalinks),
+                *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
             ]
         )  # fmt: skip
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)

@@ -40,6 +40,7 @@ def slack_link(label: str, url: str) -> str:
 class Shown:
     label: str
     url: str
+    value: str = ""  # of a figure, as a decimal
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,15 @@ class Lookup:
 
 def lookup(connection: Connection, run_id: str, figure_page: str) -> Lookup:
     """Figures with one input open that source; computed ones open the page that shows formula and inputs."""
-    urls = {row.id: row.url for row in connection.execute(select(evidence).where(evidence.c.run_id == run_id))}
+    seen = connection.execute(select(evidence).where(evidence.c.run_id == run_id)).all()
+    urls = {row.id: row.url for row in seen}
+    counted = {row.id for row in seen if row.kind == "query"}  # the page shows what was asked of the table
     shown = {}
     for row in connection.execute(select(figure).where(figure.c.run_id == run_id)):
-        direct = row.formula.strip() in urls
+        direct = row.formula.strip() in urls.keys() - counted
         page = f"{figure_page}/runs/{run_id}/figures/{row.id}" if figure_page else ""
         first = next((urls[i] for i in row.inputs if urls.get(i)), "")
-        shown[row.id] = Shown(format_value(row.value, row.unit), first if direct or not page else page)
+        shown[row.id] = Shown(format_value(row.value, row.unit), first if direct or not page else page, row.value)
     entries: dict[str, Shown] = {}
     for row in connection.execute(
         select(evidence).where(evidence.c.run_id == run_id, evidence.c.ref.startswith("ledger:entry/"))

@@ -1,0 +1,1 @@
+"""Pages that people receive: data from agents and scripts, HTML from here alone."""
