@@ -13,16 +13,41 @@ from collections.abc import Awaitable, Callable
 from dataclasses import astuple, dataclass
 from weakref import WeakValueDictionary
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from sqlalchemy import (
+    JSON, Column, ColumnElement, Connection, Float, Index, Integer, String, Table, and_, delete, select, update,
+)  # fmt: skip
 
 from bot.store import journal
 from bot.store.database import Database, Tx, one
-from bot.store.schema import blob, read_source, run, shared_read, tool_call
+from bot.store.schema import blob, metadata, run, tool_call
 from bot.types import Json
 
 KEPT_S = 3_600.0  # seconds; older answers are deleted
 HEAD_BYTES = 32  # before a packed answer: the hash of its key
 MOST_BYTES = 16 * 1024**2  # of a packed answer; larger ones are not kept
+
+shared_read = Table(
+    "shared_read",
+    metadata,
+    Column("team_id", String(32), primary_key=True),
+    Column("principal", String(140), primary_key=True),  # <requester>/<credential owner>
+    Column("tool", String(128), primary_key=True),
+    Column("args_sha256", String(64), primary_key=True),
+    Column("version", String(200), primary_key=True),  # <writes of the source>/<what the service says>
+    Column("value", String(64), nullable=False),  # blob: the packed answer, this row's own
+    Column("call", String(200), nullable=False),  # <agent>/<call> that read it
+    Column("fetched_at", Float, nullable=False),  # before the read began
+    Column("labels", JSON, nullable=False),
+    Index("shared_read_age", "team_id", "fetched_at"),
+)
+
+read_source = Table(
+    "read_source",
+    metadata,
+    Column("team_id", String(32), primary_key=True),
+    Column("source", String(80), primary_key=True),  # google | mcp:<alias>
+    Column("writes", Integer, nullable=False),
+)
 
 
 @dataclass(frozen=True)

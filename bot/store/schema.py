@@ -400,29 +400,6 @@ blob = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-shared_read = Table(
-    "shared_read",
-    metadata,
-    Column("team_id", String(32), primary_key=True),
-    Column("principal", String(140), primary_key=True),  # <requester>/<credential owner>
-    Column("tool", String(128), primary_key=True),
-    Column("args_sha256", String(64), primary_key=True),
-    Column("version", String(200), primary_key=True),  # <writes of the source>/<what the service says>
-    Column("value", String(64), nullable=False),  # blob: the packed answer, this row's own
-    Column("call", String(200), nullable=False),  # <agent>/<call> that read it
-    Column("fetched_at", Float, nullable=False),  # before the read began
-    _labels(),
-    Index("shared_read_age", "team_id", "fetched_at"),
-)
-
-read_source = Table(
-    "read_source",
-    metadata,
-    Column("team_id", String(32), primary_key=True),
-    Column("source", String(80), primary_key=True),  # google | mcp:<alias>
-    Column("writes", Integer, nullable=False),
-)
-
 spend = Table(
     "spend",
     metadata,
