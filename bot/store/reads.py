@@ -14,8 +14,20 @@ from dataclasses import astuple, dataclass
 from weakref import WeakValueDictionary
 
 from sqlalchemy import (
-    JSON, Column, ColumnElement, Connection, Float, Index, Integer, String, Table, and_, delete, select, update,
-)  # fmt: skip
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    String,
+    Table,
+    and_,
+    delete,
+    select,
+    update,
+)
 
 from bot.store import journal
 from bot.store.database import Database, Tx, one
