@@ -40,6 +40,7 @@ class Request:
     text: str
     event_id: str = ""
     channel_name: str = ""
+    files: tuple[Json, ...] = ()  # attached: {"id", "name", "size", "type", "url"} as the surface tells them
 
 
 @dataclass(frozen=True)

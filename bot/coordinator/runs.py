@@ -55,7 +55,8 @@ def start_run(
 def _inputs(found: Match | None, request: Request, today: str) -> dict[str, Any]:
     given = dict(found.inputs) if found else {}
     channel = request.channel_name or request.channel
-    return {**given, "channel": channel, "requester": request.user, "today": today}
+    attached = {"attachments": [file["name"] for file in request.files]} if request.files else {}
+    return {**given, "channel": channel, "requester": request.user, "today": today, **attached}
 
 
 def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: str = "", summary: str = "") -> None:

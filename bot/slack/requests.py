@@ -83,6 +83,10 @@ def from_event(body: Json, bot_user: str) -> Request | Ignored:
         asked = "reply"
     else:
         return Ignored("a message to others")
+    files = attached(event)
+    text = clean(raw, bot_user)
+    if not text and files and asked == "reply":
+        text = f"Attached: {', '.join(file['name'] for file in files)}"
     return Request(
         team=_team(body),
         channel=event.get("channel", ""),
@@ -90,8 +94,24 @@ def from_event(body: Json, bot_user: str) -> Request | Ignored:
         key=ts,
         kind=asked,
         user=user,
-        text=clean(raw, bot_user),
+        text=text,
         event_id=body.get("event_id", ""),
+        files=files,
+    )
+
+
+def attached(event: Json) -> tuple[Json, ...]:
+    """The files of a message: id, name, size in bytes, media type and address; those that are gone are left out."""
+    return tuple(
+        {
+            "id": str(file["id"]),
+            "name": str(file.get("name") or file.get("title") or file["id"]),
+            "size": int(file.get("size") or 0),
+            "type": str(file.get("mimetype") or ""),
+            "url": str(file.get("url_private_download") or file.get("url_private") or ""),
+        }
+        for file in event.get("files") or ()
+        if file.get("id") and file.get("mode") != "tombstone"
     )
 
 

@@ -25,6 +25,8 @@ READS = (
     "conversations.history",
     "conversations.info",
     "conversations.replies",
+    "files.getUploadURLExternal",  # takes no JSON, and nobody sees what it makes
+    "files.info",
 )
 PER_MINUTE = {
     "agents.sessions.setStatus": 50,
@@ -38,6 +40,9 @@ PER_MINUTE = {
     "conversations.info": 50,
     "conversations.open": 50,
     "conversations.replies": 50,
+    "files.completeUploadExternal": 100,
+    "files.getUploadURLExternal": 100,
+    "files.info": 100,
     "views.publish": 100,
 }
 DEFAULT_PER_MINUTE = 20

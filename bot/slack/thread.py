@@ -17,6 +17,7 @@ from bot.coordinator import control
 from bot.errors import DependencyFailed, OperatorMustFix
 from bot.slack import blocks, messages
 from bot.slack.blocks import Post
+from bot.slack.files import Files
 from bot.slack.scheduler import Done, NotSent, Outcome, Priority, Refused, Scheduler, Unclear
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
@@ -33,7 +34,7 @@ STATUS_AGAIN_S = 1_800.0  # Slack drops "processing" after about an hour
 FALLBACK_AGAIN_S = 80.0  # and the older status line after two minutes
 PAGE, PAGES_MAX = 200, 10
 UPDATE_TEXT_MAX = 3_900  # chat.update refuses more than 4,000
-LOST, STATUS = "_lost", "_status"  # rows beside the posts: the thread is gone, the session's status
+LOST, STATUS, FILES = "_lost", "_status", "_files"  # rows beside the posts: thread gone, session's status, files
 BROKEN_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope")
 NO_SESSIONS = ("not_authorized", "unknown_method", "not_allowed_token_type", "feature_not_enabled")
 TOO_MUCH = ("invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "too_many_attachments")
@@ -65,6 +66,7 @@ class ThreadWriter:
 
     def __init__(self, db: Database, scheduler: Scheduler) -> None:
         self.db, self.scheduler = db, scheduler
+        self._files = Files(db, scheduler)
         self._sessions = True  # until Slack says that this app has none
         self._shown: dict[str, tuple[Json, float]] = {}  # run -> what a glance saw when all of it was last shown
 
@@ -82,6 +84,7 @@ class ThreadWriter:
                 kind = str(error)
                 await self.db.write(lambda tx: _give_up(tx, claim, kind))
                 due = await self._show(claim)
+            await self._files.bring(claim)
             if not RunStatus(glance["status"]).ended:
                 self._shown[claim.run_id] = (glance, self.db.now())
             return due
@@ -108,6 +111,9 @@ class ThreadWriter:
                     await self._update(claim, row, post)
         if not known.run["permalink"] and known.run["thread"] and not known.lost:
             await self._permalink(known.run)
+        if known.view.run.status == RunStatus.DONE and known.run["thread"] and not known.lost:
+            op = _op(claim.run_id, FILES)
+            await self._files.attach(claim, known.run, known.posts.get(op), op)
         again = await self._status(claim, known)
         return min([*due, *([again] if again else [])], default=None)
 

@@ -52,8 +52,10 @@ inbox = Table(
     Column("received_at", Float, nullable=False),
     Column("state", String(12), nullable=False, default="new"),  # new | taken | steered
     Column("run_id", String(40)),
+    Column("files", JSON, nullable=False, default=list, server_default="[]"),  # attached, as the surface tells them
     UniqueConstraint("team_id", "channel", "key", "kind"),
     Index("inbox_new", "state", "id"),
+    Index("inbox_run", "run_id"),
 )
 
 run = Table(

@@ -394,10 +394,18 @@ class FinishArgs(Args):
     )
     outputs: list[str] = Field(default=[], description="Workspace files that are the result.")
     reply: str = Field(default="", description="Lead only: the text for the requester, at most 12 lines.")
+    attach: list[str] = Field(
+        default=[], max_length=10, description="Lead only: those of the outputs that people get, in the thread."
+    )
     verdicts: list[Verdict] = Field(default=[], description="Verifier only: one per criterion.")
 
 
 async def finish(ctx: ToolContext, args: FinishArgs) -> Outcome:
+    if args.attach and ctx.agent_name != LEAD:
+        raise ModelMustRetry("Only the lead attaches files to the reply; name yours in outputs.")
+    strange = [name for name in args.attach if name not in args.outputs]
+    if strange:
+        raise ModelMustRetry(f"{', '.join(strange)}: what is attached must be among the outputs.")
     contents = {name: ctx.workspace.read(name) for name in args.outputs}
 
     def commit(tx: Tx) -> None:
