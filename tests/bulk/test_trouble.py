@@ -45,7 +45,8 @@ def test_a_model_that_invents_a_quote_is_sent_back_and_then_a_person_has_to_look
             seen.append(body["messages"])
             given = forms.answer(body)
             given["answers"][2] = {
-                "question": "penalty", "found": True,
+                "question": "penalty",
+                "found": True,
                 "entries": [{"quote": "A penalty of EUR 9,000 is due.", "at": "l3"}],
             }
             return [call("report", given)]
@@ -81,7 +82,8 @@ def test_an_answer_with_fewer_questions_than_asked_or_of_another_window_is_not_a
         "docs/c03.txt": lambda given: {**given, "answers": [*given["answers"], given["answers"][0]]},
         "docs/c04.txt": lambda given: {"answers": "all done", "window": 1},
         "docs/c05.txt": lambda given: {
-            **given, "answers": [*given["answers"][:2], {"question": "penalty", "found": True, "entries": []}]
+            **given,
+            "answers": [*given["answers"][:2], {"question": "penalty", "found": True, "entries": []}],
         },
     }
 

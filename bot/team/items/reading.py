@@ -8,17 +8,11 @@ from dataclasses import dataclass
 from bot.store.documents import Kept
 from bot.tools.forms import WindowSize
 from connectors.documents import quotes, windows
-from connectors.documents.document import Document, from_text
+from connectors.documents.document import Document
+from connectors.documents.reading import read as read_document
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 REASONS = ((Empty, "empty"), (Encrypted, "encrypted"), (TooLarge, "too large"), (Unreadable, "unreadable"))
-
-
-def read_document(name: str, data: bytes) -> Document:
-    try:
-        return from_text(name, data.decode())
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"{name} is no text.") from error
 
 
 class Unread(Exception):
@@ -56,11 +50,8 @@ class Reading:
 
     def find(self, quote: str, at: str, window: Window) -> list[tuple[int, int]]:
         """The spans of a quote's pieces inside the window, at the cited place if it stands there; [] when nowhere."""
-        for near in (at, window.start):
-            found = quotes.find(self.document, quote, near)
-            if found is not None and all(window.start <= p.start and p.end <= window.end for p in found.pieces):
-                return [(piece.start, piece.end) for piece in found.pieces]
-        return []
+        found = quotes.find(self.document, quote, at, within=(window.start, window.end))
+        return [(piece.start, piece.end) for piece in found.pieces] if found else []
 
     def kept(self) -> bytes:
         """The text with its places, as it is stored."""
