@@ -80,16 +80,22 @@ class Found:
         return self.pieces[0].first
 
 
-def find(document: Document, quote: str, near: Anchor | str | int | None = None) -> Found | None:
+def find(
+    document: Document,
+    quote: str,
+    near: Anchor | str | int | None = None,
+    within: tuple[int, int] | None = None,
+) -> Found | None:
     """The quote's place nearest to `near` (an anchor, its label, or an offset); None when it is not in the text.
 
-    An unknown label counts as a wrong place: the quote is searched everywhere and `at_place` is false.
+    An unknown label counts as a wrong place: the quote is searched everywhere and `at_place` is false. `within` are
+    offsets between which it is searched, by default everywhere.
     """
     source = _source(document)
     cited = _cited(document, near)
     wish = cited[0] if cited else None
     for words in _spellings(quote):
-        spans = source.joined(words, wish)
+        spans = source.joined(words, wish, within)
         if spans:
             pieces = tuple(
                 Piece(start, end, document.anchor(start), document.anchor(max(start, end - 1)))
@@ -141,9 +147,11 @@ class _Source:
         self.text = text
         self.folded, self._folded_at, self._text_at = _fold(text)
 
-    def joined(self, pieces: Sequence[str], wish: int | None) -> list[tuple[int, int, str]] | None:
+    def joined(
+        self, pieces: Sequence[str], wish: int | None, within: tuple[int, int] | None
+    ) -> list[tuple[int, int, str]] | None:
         """Spans of all pieces: in order from the occurrence of the first that is nearest to the wish."""
-        options = [self.places(piece) for piece in pieces]
+        options = [self.places(piece, within) for piece in pieces]
         if not all(options):
             return None
         if len(pieces) == 1:
@@ -158,11 +166,12 @@ class _Source:
             return [_nearest(places, wish) for places in options]
         return None
 
-    def places(self, piece: str) -> list[tuple[int, int, str]]:
+    def places(self, piece: str, within: tuple[int, int] | None) -> list[tuple[int, int, str]]:
         """All spans of one piece, of the most exact kind there is."""
+        low, high = within or (0, len(self.text))
         exact = [
             (at, at + len(piece), EXACT)
-            for at in _occurrences(self.text, piece)
+            for at in _occurrences(self.text, piece, low, high)
             if not _cut_at(self.text, at, at + len(piece))
         ]
         if exact:
@@ -174,7 +183,11 @@ class _Source:
         if not spans and _BREAK in self.folded:
             spans = [match.span() for match in re.finditer(_breakable(key), self.folded)]
         whole = [(*self._back(a, b), SPACING) for a, b in spans if not _cut_at(self.folded, a, b)]
-        return whole or [(*self._back(*grown), CUT) for a, b in spans if (grown := _grown(self.folded, a, b))]
+        whole = [place for place in whole if low <= place[0] and place[1] <= high]
+        if whole:
+            return whole
+        cut = [(*self._back(*grown), CUT) for a, b in spans if (grown := _grown(self.folded, a, b))]
+        return [place for place in cut if low <= place[0] and place[1] <= high]
 
     def _back(self, start: int, end: int) -> tuple[int, int]:
         return self._at(start), self._at(end - 1, after=True)
@@ -222,11 +235,11 @@ def _fold(text: str) -> tuple[str, list[int], list[int]]:
     return "".join(parts).translate(_SAME), folded_at, text_at
 
 
-def _occurrences(text: str, piece: str) -> Iterator[int]:
-    at = text.find(piece)
+def _occurrences(text: str, piece: str, low: int = 0, high: int | None = None) -> Iterator[int]:
+    at = text.find(piece, low, high)
     while at >= 0:
         yield at
-        at = text.find(piece, at + 1)
+        at = text.find(piece, at + 1, high)
 
 
 def _breakable(key: str) -> str:
