@@ -85,10 +85,19 @@ def _reads_like_one(openings: list[tuple[int, int, re.Match[str]]], filled: int,
         names = Counter(speaker for speaker, _ in said)
         again = [count for count in names.values() if count > 1]
         several = len(again) > 1 or (len(names) > 1 and len(openings) <= 5)
-        if share < 0.5 or not again or not several:
+        if share < 0.5 or not again or not several or _is_form([match["speaker"] for _, _, match in openings]):
             return False
         return sum(again) * 3 >= len(said) * 2 and max(again) * 4 <= len(said) * 3
     return share >= 0.1
+
+
+def _is_form(labels: list[str]) -> bool:
+    """Whether the same labels come round in the same order, as in a list of filled-in forms."""
+    for cycle in range(3, min(12, len(labels) // 2) + 1):
+        same = sum(1 for one, other in zip(labels, labels[cycle:], strict=False) if one == other)
+        if same * 10 >= (len(labels) - cycle) * 9:
+            return len(set(labels)) > 2
+    return False
 
 
 def _numbered(openings: list[tuple[int, int, re.Match[str]]]) -> Iterator[Turn]:

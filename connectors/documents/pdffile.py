@@ -1,0 +1,66 @@
+"""PDF files as text, page by page."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+
+from pypdf import PageObject, PdfReader
+from pypdf.errors import PyPdfError
+
+from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
+
+MAX_PAGES = 5_000
+
+logging.getLogger("pypdf").setLevel(logging.ERROR)  # it tells of every small flaw of a file
+
+
+def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
+    """The text with a form feed between pages, and sentences about pages that show something but gave none."""
+    try:
+        reader = PdfReader(io.BytesIO(data), strict=False)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise Encrypted(f"{name} is a PDF protected by a password.", name=name)
+        count = len(reader.pages)
+    except Unreadable:
+        raise
+    except Exception as error:  # the parser raises what the damage makes it stumble over
+        raise Unreadable(f"{name} is a damaged PDF: {_reason(error)}.", name=name) from error
+    if count > MAX_PAGES:
+        raise TooLarge(f"{name} has {count:,} pages; {MAX_PAGES:,} is the most that is read.", name=name)
+    if not count:
+        raise Empty(f"{name} is a PDF without pages.", name=name)
+    texts, scanned, damaged = [], [], []
+    for number in range(1, count + 1):
+        try:
+            page = reader.pages[number - 1]
+            text = _tidy(page.extract_text() or "")
+            if not text.strip() and _shows_something(page):
+                scanned.append(number)
+        except Exception:  # one page must not lose the others
+            text = ""
+            damaged.append(number)
+        texts.append(text)
+    if not any(text.strip() for text in texts):
+        if damaged:
+            raise Unreadable(f"{name} is a damaged PDF: none of its pages could be read.", name=name)
+        what = "is a scan without a text layer" if scanned else "holds no text"
+        raise Empty(f"{name} {what} ({count} page{'s' if count > 1 else ''}).", name=name)
+    unread = [f"Page {number} is a picture without a text layer." for number in scanned]
+    unread += [f"Page {number} is damaged." for number in damaged]
+    return "\f".join(texts), tuple(unread)
+
+
+def _tidy(text: str) -> str:
+    """Without the control signs that broken fonts leave behind."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _shows_something(page: PageObject) -> bool:
+    return bool(page.get("/Contents")) and bool(page.get("/Resources"))
+
+
+def _reason(error: Exception) -> str:
+    known = isinstance(error, PyPdfError | ValueError)
+    return str(error).strip().rstrip(".")[:200] or type(error).__name__ if known else "its structure is broken"

@@ -1,0 +1,204 @@
+"""Reads any file that people hand over into text with places. What a file is, its bytes say, never its name."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import zipfile
+import zlib
+
+from connectors.documents.document import Document, assemble
+from connectors.documents.markup import parse, text_of
+from connectors.documents.pdffile import read_pdf
+from connectors.documents.records import json_text, parse_json
+from connectors.documents.tables import MAX_BYTES, MAX_UNPACKED, DocumentError, Grid, read_grid
+from connectors.documents.wordfile import read_docx
+from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSET = re.compile(
+    rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{2,30})|^<\?xml[^>]{0,100}encoding=[\"']([\w-]{2,30})"
+)
+_HTML = re.compile(r"(?is)^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,4000}?-->\s*)*<(?:!doctype\s+html|html|head|body)[\s>]")
+_TAGS = re.compile(
+    r"(?i)</?(p|div|span|table|tr|td|br|h[1-6]|ul|ol|li|a|b|i|strong|em|section|article)(?:\s[^<>]*)?/?>"
+)
+
+
+def read(name: str, data: bytes) -> Document:
+    """The document that these bytes hold; `name` labels it and nothing is decided by it.
+
+    Raises Unreadable (damaged, or of a kind that is not read), Encrypted, Empty or TooLarge, and nothing else.
+    """
+    try:
+        return _read(name, data, data)
+    except Unreadable:
+        raise
+    except DocumentError as error:
+        raise Unreadable(str(error), name=name) from error
+    except Exception as error:  # parsers stumble over damage in their own ways; one file never stops the others
+        raise Unreadable(f"{name} is damaged: {type(error).__name__}.", name=name) from error
+
+
+def _read(name: str, data: bytes, given: bytes) -> Document:
+    if not data:
+        raise Empty(f"{name} is empty (0 bytes).", name=name)
+    if len(data) > MAX_BYTES:
+        raise TooLarge(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MB and was not read.", name=name)
+    if data[:2] == b"\x1f\x8b":
+        return _read(name, _gunzip(name, data), given)
+    if b"%PDF-" in data[:1024]:
+        text, unread = read_pdf(name, data)
+        return assemble(name, "pdf", text, given, unread=unread)
+    if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _read_zip(name, data, given)
+    _refuse_other_kinds(name, data)
+    text = decode(name, data).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise Empty(f"{name} holds no text.", name=name)
+    if looks_like_html(text):
+        return assemble(name, "html", text_of(parse(name, text))[0], given)
+    value = parse_json(text)
+    if value is not None:
+        view, turns, unread = json_text(value, text)
+        return assemble(name, "json", view, given, turns=turns, unread=unread)
+    document = assemble(name, "text", text, given)
+    return _read_grids(name, "csv", data, given) if document.kind == "text" and _is_csv(text) else document
+
+
+def looks_like_html(text: str) -> bool:
+    """Whether a text is a web page, or a piece of one."""
+    if _HTML.match(text):
+        return True
+    return text.lstrip()[:1] == "<" and len(_TAGS.findall(text[:20_000])) >= 3
+
+
+def decode(name: str, data: bytes) -> str:
+    """Text in UTF-8, UTF-16 or UTF-32 (with or without a mark), the charset a page names, or Windows-1252."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    sample = data[:4096]
+    if b"\x00" in sample:
+        even, odd = sample[0::2].count(0), sample[1::2].count(0)
+        if max(even, odd) * 10 > len(sample) and min(even, odd) * 10 < max(even, odd):
+            return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
+        raise Unreadable(f"{name} is neither text nor a document of a known kind.", name=name)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    strange = sum(1 for byte in sample if byte < 32 and byte not in b"\t\n\r\f\x1b")
+    if strange * 50 > len(sample):
+        raise Unreadable(f"{name} is neither text nor a document of a known kind.", name=name)
+    named = _CHARSET.search(sample)
+    if named:
+        try:
+            return data.decode((named[1] or named[2]).decode("ascii"))
+        except (LookupError, UnicodeError, ValueError):
+            pass
+    return data.decode("cp1252", "replace")
+
+
+def _refuse_other_kinds(name: str, data: bytes) -> None:
+    if data.startswith(_OLE):
+        if "EncryptedPackage".encode("utf-16-le") in data:
+            raise Encrypted(f"{name} is an Office file protected by a password.", name=name)
+        raise Unreadable(
+            f"{name} is an Office file of the old format (DOC, XLS, PPT); save it as DOCX or XLSX.", name=name
+        )
+    if data.startswith(b"{\\rtf"):
+        raise Unreadable(f"{name} is an RTF file; save it as DOCX.", name=name)
+    if data.startswith(_PICTURES) or data[8:12] == b"WEBP":
+        raise Unreadable(f"{name} is a picture; its text cannot be read.", name=name)
+
+
+def _read_zip(name: str, data: bytes, given: bytes) -> Document:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise Unreadable(
+            f"{name} is a damaged ZIP or Office file: it ends too early or was altered.", name=name
+        ) from error
+    if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
+        raise TooLarge(f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read.", name=name)
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise Encrypted(f"{name} is protected by a password.", name=name)
+    names = {entry.filename for entry in entries}
+    if any(n.startswith("word/") for n in names):
+        text, unread = read_docx(name, data)
+        return assemble(name, "docx", text, given, unread=unread)
+    if any(n.startswith("xl/") for n in names):
+        return _read_grids(name, "xlsx", data, given)
+    if not names:
+        raise Empty(f"{name} is an archive without files.", name=name)
+    raise Unreadable(f"{name} is an archive of {len(names)} files; give the files themselves.", name=name)
+
+
+def _read_grids(name: str, kind: str, data: bytes, given: bytes) -> Document:
+    """Rows as lines with the cells between tabs; the numbers are those of the sheet's rows."""
+    grids = read_grid(data, name)
+    sections, numbers, titles = [], [], []
+    for grid in grids:
+        lines = list(_rows(grid))
+        if lines or len(grids) > 1:
+            titles.append(grid.tab)
+            sections.append("\n".join(line for _, line in lines))
+            numbers += [number for number, _ in lines]
+    return assemble(name, kind, "\f".join(sections), given, sheets=titles, numbers=numbers)
+
+
+def _rows(grid: Grid) -> list[tuple[int, str]]:
+    lines = [(number, title) for number, title in enumerate(grid.titles, start=1) if title]
+    if grid.columns:
+        lines.append((grid.header_row, "\t".join(grid.columns)))
+    lines += [(number, "\t".join(row)) for number, row in zip(grid.row_numbers, grid.rows, strict=True)]
+    return [(number, re.sub(r"[\n\r\f]+", " ", line)) for number, line in lines]
+
+
+def _is_csv(text: str) -> bool:
+    """Whether the lines fall into the same number of cells and the first reads like headers, not like sentences."""
+    sample = text[:200_000]
+    for delimiter in ",;\t|":
+        if delimiter not in sample:
+            continue
+        try:
+            rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if any(row)]
+        except csv.Error:
+            continue
+        if len(sample) < len(text) and len(rows) > 2:
+            rows.pop()  # cut off in the middle
+        if len(rows) < 2 or len(rows[0]) < 2:
+            continue
+        even = sum(1 for row in rows if len(row) == len(rows[0])) >= len(rows) * 0.95
+        heads = [cell.strip() for cell in rows[0]]
+        filled = sum(1 for head in heads if head) * 2 > len(heads)
+        if even and filled and (len(heads) > 3 or not any(head.endswith((".", "!", ":")) for head in heads)):
+            return True
+    return False
+
+
+def _gunzip(name: str, data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(data, MAX_BYTES + 1)
+    except zlib.error as error:
+        raise Unreadable(f"{name} is a damaged gzip file.", name=name) from error
+    if len(plain) > MAX_BYTES:
+        raise TooLarge(f"{name} unpacks to more than {MAX_BYTES // 1024 // 1024} MB and was not read.", name=name)
+    if not unpacker.eof:
+        raise Unreadable(f"{name} is a gzip file that ends too early.", name=name)
+    if plain[:2] == b"\x1f\x8b":
+        raise Unreadable(f"{name} is packed more than once.", name=name)
+    return plain
