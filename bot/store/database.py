@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text, update
+from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, event, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.errors import CadreError, Fenced
 from bot.store import points, schema
-from bot.store.fast import driver_of
+from bot.store.fast import Statement, driver_of
 
 T = TypeVar("T")
 TOGETHER = 64  # writes that share a commit at the most
@@ -33,6 +33,11 @@ FROZEN_MS = 2_000  # milliseconds that a transaction may idle; ours hold no I/O
 BLOB_OVER = 8_000  # bytes; larger values are content-addressed
 
 
+FENCE = Statement(
+    update(schema.agent)
+    .where(schema.agent.c.id == bindparam("of"), schema.agent.c.epoch == bindparam("holds"))
+    .values(epoch=schema.agent.c.epoch)
+)
 # One statement for all that a transaction wakes.
 RAISE = "UPDATE agent SET wake_seq = wake_seq + 1 WHERE id IN (SELECT {ids}) RETURNING id, kind"
 WAKE = {
@@ -62,12 +67,7 @@ class Tx:
 
         Raises Fenced when the epoch has moved on.
         """
-        held = self.execute(
-            update(schema.agent)
-            .where(schema.agent.c.id == agent_id, schema.agent.c.epoch == epoch)
-            .values(epoch=epoch)
-        )
-        if held.rowcount == 0:
+        if FENCE.execute(self.connection, {"of": agent_id, "holds": epoch}).rowcount == 0:
             raise Fenced()
 
     def wake(self, agent_id: str) -> None:
@@ -100,6 +100,8 @@ class Database:
         self._writer = threading.Thread(target=self._write_queued, name="store-writer", daemon=True)
         self._writer.start()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-reader")
+        self._reading = threading.local()
+        self._kept: list[_Kept] = []  # the readers' connections
         self._listeners: list[Callable[[dict[str, str]], None]] = []
         self._on_commit: list[Callable[[], None]] = []
 
@@ -187,7 +189,21 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a short read beside the writer; it sees committed rows only."""
-        return await asyncio.wrap_future(self._readers.submit(self.read_now, work))
+        return await asyncio.wrap_future(self._readers.submit(self._read_kept, work))
+
+    def _read_kept(self, work: Callable[[Connection], T]) -> T:
+        """A read on this reader's own connection; on a fresh one when that has broken."""
+        own: _Kept | None = getattr(self._reading, "own", None)
+        if own is None:
+            own = self._reading.own = _Kept(self.engine)
+            self._kept.append(own)
+        try:
+            connection = own.connection()
+            with _transaction(connection, writing=False):
+                return work(connection)
+        except (DBAPIError, self.engine.dialect.loaded_dbapi.Error):
+            own.close()
+        return self.read_now(work)
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """The same, from a thread of the caller's own."""
@@ -199,11 +215,13 @@ class Database:
         self._queue.put(None)
         self._writer.join()
         self._readers.shutdown(wait=True)
+        for own in self._kept:
+            own.close()
         self.engine.dispose()
 
 
 class _Kept:
-    """The writer's own connection, opened when needed and again after it broke."""
+    """A thread's own connection, opened when needed and again after it broke."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Connection
@@ -11,6 +11,8 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import Select
 
 Values = Mapping[str, Any]
+# A query's column names, and how to read those that SQLite keeps as text or number.
+Columns = tuple[list[str], list[tuple[str, Callable[[Any], Any]]]]
 
 
 class Encoded(str):
@@ -24,6 +26,7 @@ class Statement:
         """`names` are the columns of an insert that are given; other statements carry their own bindparams."""
         self._statement = statement
         self._names = list(names) if names is not None else None
+        self._columns: Columns | None = None
         self._compiled: dict[str, tuple[str, list[str] | None, dict[str, Any], frozenset[str]]] = {}
 
     def _for(self, connection: Connection) -> tuple[str, list[str] | None, dict[str, Any], frozenset[str]]:
@@ -48,6 +51,28 @@ class Statement:
         cursor = driver_of(connection).cursor()
         cursor.execute(sql, _bound(values, order, known, texts))
         return cursor
+
+    def rows(self, connection: Connection, values: Values) -> list[dict[str, Any]]:
+        """Run a query; its rows by column name."""
+        found = self.execute(connection, values).fetchall()
+        names, kept = self._columns or self._read_columns()
+        made = [dict(zip(names, row, strict=True)) for row in found]
+        if kept and connection.dialect.name == "sqlite":  # other drivers know these types themselves
+            for row in made:
+                for name, read in kept:
+                    if row[name] is not None:
+                        row[name] = read(row[name])
+        return made
+
+    def _read_columns(self) -> Columns:
+        assert isinstance(self._statement, Select)
+        columns = [(str(column.key), column.type) for column in self._statement.selected_columns]
+        kept = [(name, kind) for name, kind in columns if isinstance(kind, (JSON, Boolean))]
+        self._columns = (
+            [name for name, _ in columns],
+            [(name, json.loads if isinstance(kind, JSON) else bool) for name, kind in kept],
+        )
+        return self._columns
 
     def execute_all(self, connection: Connection, rows: Iterable[Values]) -> None:
         """Run it for every row."""

@@ -29,6 +29,11 @@ ADD = Statement(insert(journal), names=COLUMNS)
 PROGRESS = Statement(
     update(agent).where(agent.c.id == bindparam("of")).values(progress_seq=bindparam("seq"), barren=0)
 )
+MINE = Statement(
+    select(journal.c.kind, journal.c.body, journal.c.blob)
+    .where(journal.c.agent_id == bindparam("of"))
+    .order_by(journal.c.seq)
+)
 
 
 def sha256_of(value: Any) -> str:
@@ -115,6 +120,14 @@ def rows(connection: Connection, run_id: str, *, agent_id: str | None = None, af
         if row["blob"]:
             row["body"] = json.loads(get_blob(connection, row["blob"]))
     return found
+
+
+def of_agent(connection: Connection, agent_id: str) -> list[tuple[str, Json]]:
+    """One agent's rows in order as (kind, body), bodies whole."""
+    return [
+        (row["kind"], json.loads(get_blob(connection, row["blob"])) if row["blob"] else row["body"])
+        for row in MINE.rows(connection, {"of": agent_id})
+    ]
 
 
 def next_id(tx: Tx, run_id: str, prefix: str) -> str:

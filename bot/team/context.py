@@ -103,7 +103,10 @@ class Context:
 
 
 def fold(rows: Sequence[tuple[str, Json]], mails: Mapping[str, Row], opening: Sequence[Json]) -> Context:
-    """Fold an agent's journal rows, (kind, body) in order. `mails` are its messages by id, `opening` its first user blocks."""
+    """Fold an agent's journal rows, (kind, body) in order.
+
+    `mails` are its messages by id, `opening` its first user blocks.
+    """
     context = Context(opening)
     for kind, body in rows:
         match kind:
