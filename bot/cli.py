@@ -35,7 +35,10 @@ Seed = Annotated[int, typer.Option("--seed", help="Which sample company.")]
 
 def main() -> None:
     """Run the command line; a known error is one sentence and exit code 1."""
+    # A traceback with its local values would carry people's words and credentials into the log.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], plain],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

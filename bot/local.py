@@ -17,7 +17,7 @@ import aiohttp
 from sqlalchemy import select
 
 from bot.app import wait_ready
-from bot.errors import OperatorMustFix, RunFailed
+from bot.errors import OperatorMustFix
 from bot.serve import Process
 from bot.settings import Settings, load
 from bot.store import schema as t
@@ -201,8 +201,8 @@ async def ask_once(text: str, options: Options) -> Json:
                 run_id = await here.mention(text, options)
                 await here.follow(run_id, options)
             except TimeoutError as error:
-                raise RunFailed(
-                    "timeout", f"Not done within {options.timeout_s:g} s; give it longer with --timeout."
+                raise OperatorMustFix(
+                    f"Not done within {options.timeout_s:g} s; give it longer with --timeout."
                 ) from error
             return await here.result(run_id)
 

@@ -13,7 +13,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select, update
 
-from bot.coordinator import artifacts, budget, changes, control, limits, partial, plan, schedules, steering, verify
+from bot.coordinator import (
+    artifacts,
+    budget,
+    changes,
+    control,
+    limits,
+    partial,
+    plan,
+    schedules,
+    second_look,
+    steering,
+    verify,
+)
 from bot.coordinator.intake import INTAKE, taken, untaken
 from bot.coordinator.runs import end_run, fail, start_run
 from bot.errors import DependencyFailed, RunFailed
@@ -26,7 +38,6 @@ from bot.team import recovery
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import close_call
 from bot.tools import render
-from bot.tools.team import open_agent
 from bot.types import Check, Json, RunStatus
 
 CHECKS = "verification"  # the class of failure when a result does not pass
@@ -189,9 +200,18 @@ class Coordinator:
             await self.db.write(lambda tx: _refuse(tx, claim, rows.lead, checks, "run"))
             return True
         skill = self.library.skills.get(rows.run["skill"])
-        if skill is not None and skill.checks:
-            digest = await self._hand_to_verifier(rows, skill.checks)
-            await self.db.write(lambda tx: _open_verifier(tx, claim, rows, checks, skill.name, skill.checks, digest))
+        scripts = skill.checks if skill is not None else []
+        files = await self._lay_out(rows, rows.verifier_name) if scripts or rows.tasks else {}
+        if second_look.is_due(rows.tasks, scripts, files):
+            given = {"artifacts": files, "reply": args.get("reply", "")}
+            name = skill.name if skill is not None else ""
+
+            def open_verifier(tx: Tx) -> None:
+                tx.fence(claim.agent_id, claim.epoch)
+                second_look.note(tx, claim.run_id, checks)
+                second_look.begin(tx, rows.run, rows.verifier_name, rows.tasks, name, scripts, given)
+
+            await self.db.write(open_verifier)
             return None
         await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, checks))
         return True
@@ -209,29 +229,19 @@ class Coordinator:
         checks += verify.check_reply(args.get("reply", ""), shown, asked)
         skill = self.library.skills.get(rows.run["skill"])
         if skill is not None and not undone:
-            place = self._workspace(rows.run["id"], "_check")
-            await verify.lay_out(self.db, rows.run["id"], place)
-            checks += await verify.run_checks(skill, skill.checks, place)
+            await self._lay_out(rows, "_check")
+            checks += await verify.run_checks(skill, skill.checks, self._workspace(rows.run["id"], "_check"))
         return checks
 
-    async def _hand_to_verifier(self, rows: Rows, checks: list[Json]) -> dict[str, str]:
-        """Lay the artifacts out in the verifier's own directory: it sees these and nothing of the workers' story."""
-        name = rows.verifier_name
+    async def _lay_out(self, rows: Rows, name: str) -> dict[str, str]:
+        """The declared outputs in a directory of their own, without the workers' story; path -> sha256."""
         return await verify.lay_out(self.db, rows.run["id"], self._workspace(rows.run["id"], name))
 
     async def _after_verifier(self, claim: Claim, rows: Rows) -> float | bool | None:
         verifier = rows.verifier
         if verifier["status"] != "finishing":
             return None
-        args = verifier["finish"]["args"]
-        verdicts = [
-            Check(f"verifier: {v['name']}", v["passed"], v.get("detail", "")) for v in args.get("verdicts", [])
-        ]
-        wanted = len(verifier["inputs"]["checks"])
-        if args["status"] != "done" or len(verdicts) < wanted:
-            verdicts.append(
-                Check("verifier", False, f"the verifier did not judge every criterion: {args['summary']}")
-            )
+        verdicts = second_look.verdicts(verifier)
         if not all(c.passed for c in verdicts):
             await self.db.write(lambda tx: _refuse(tx, claim, rows.lead, verdicts, "run", done_with=verifier))
             return True
@@ -240,7 +250,7 @@ class Coordinator:
 
     def _ask_or_end(self, tx: Tx, claim: Claim, rows: Rows, checks: list[Check], done_with: Any = None) -> None:
         tx.fence(claim.agent_id, claim.epoch)
-        _note_checks(tx, rows.run["id"], checks)
+        second_look.note(tx, rows.run["id"], checks)
         if done_with is not None:
             _finished(tx, done_with)
         if changes.ask(tx, rows.run) is None:
@@ -367,30 +377,6 @@ def _refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, d
     close_call(tx, claim.run_id, agent["id"], agent["finish"]["id"], content, True, "failed")
     tx.execute(update(t.agent).where(t.agent.c.id == agent["id"]).values(status="live", finish=None, refusals=tries))
     tx.wake(agent["id"])
-
-
-def _open_verifier(
-    tx: Tx, claim: Claim, rows: Rows, checks: list[Check], skill: str, wanted: list[Json], files: dict[str, str]
-) -> None:
-    tx.fence(claim.agent_id, claim.epoch)
-    _note_checks(tx, claim.run_id, checks)
-    criteria = [c for task in rows.tasks for c in task["criteria"]]
-    inputs = {
-        "request": rows.run["request"],
-        "criteria": criteria,
-        "checks": [{"skill": skill, "args": {}, **entry} for entry in wanted],
-        "artifacts": files,
-        "reply": rows.lead["finish"]["args"].get("reply", ""),
-    }
-    open_agent(
-        tx, claim.run_id, rows.run["team_id"], name=rows.verifier_name, role="verifier",
-        parent="cadre", brief="Judge whether the criteria hold, from the artifacts in your workspace alone.",
-        inputs=inputs,
-    )  # fmt: skip
-
-
-def _note_checks(tx: Tx, run_id: str, checks: list[Check]) -> None:
-    journal.append(tx, run_id, "checked", {"scope": "run", "passed": True, "checks": verify.as_json(checks)})
 
 
 def _lead_gave_up(tx: Tx, claim: Claim, rows: Rows, args: Json) -> None:

@@ -149,14 +149,13 @@ def _made(view: RunView) -> list[Block]:
 
 
 def _verified(view: RunView) -> list[str]:
+    """What was checked, by whom, and what was not."""
     failed = [check.name for check in view.verified if not check.passed]
     if failed:
-        return [f"Not verified: {messages.escape(', '.join(failed))}"]
-    if view.verified:
-        plain = (check.name.removeprefix("verifier: ").replace("_", " ") for check in view.verified)
-        names = ", ".join(dict.fromkeys(plain))
-        return [f"Verified by code: {messages.escape(messages.cut(names, 600))}"]
-    return []
+        return [messages.not_verified(failed)]
+    judged = [check.name for check in view.verified if check.name.startswith("verifier: ")]
+    by_code = [check.name for check in view.verified if check.name not in judged]
+    return messages.verified(by_code, [name.removeprefix("verifier: ") for name in judged], view.run.offline)
 
 
 def _footer(view: RunView, said: list[str]) -> list[Block]:

@@ -361,6 +361,7 @@ def _reasons(body: Json, run: RunInfo) -> str:
 
 WHOSE = {
     "task": "for one task of this request",
+    "agent": "for one agent of this request",
     "run": "for this request",
     "automation": "for this recurring request",
     "channel": "for this channel",
@@ -408,6 +409,40 @@ def _priced(budget: Budget) -> str:
     return f" · priced as {budget.priced_as} would be" if budget.priced_as else ""
 
 
+CHECKS = {  # what a check is called where its name alone says little; nothing: it is not worth a reader's time
+    "tasks_done": "every task is done",
+    "numbers_cited": "every number has its source",
+    "citations_known": "",
+    "reply_not_empty": "",
+    "reply_short": "",
+}
+
+
+def _named(names: list[str]) -> str:
+    told = [name for name in names if CHECKS.get(name, name)] or names
+    plain = (CHECKS.get(name) or (name if " " in name else name.replace("_", " ")) for name in told)
+    return escape(cut(", ".join(dict.fromkeys(plain)), 400))
+
+
+def not_verified(failed: list[str]) -> str:
+    """The part of the last line about checks when one did not pass."""
+    return f"Not verified: {_named(failed)}"
+
+
+def verified(by_code: list[str], judged: list[str], offline: bool) -> list[str]:
+    """The parts of the last line about checks: by code, by fresh eyes, and what nobody checked."""
+    told = [f"Checked by code: {_named(by_code)}"] if by_code else []
+    again = [name for name in judged if name in by_code]
+    fresh = [name for name in judged if name not in by_code]
+    if again:
+        told.append(f"{len(again)} of these once more by an independent verifier on the files alone")
+    if fresh:
+        told.append(f"Judged by an independent verifier: {_named(fresh)}")
+    if not fresh:
+        told.append("Not checked: " + ("wording" if judged or offline else "wording and judgement"))
+    return told
+
+
 def final_cost(view: RunView) -> str:
     """The last line about money."""
     told = spent(view.cost)
@@ -436,6 +471,8 @@ def budget_question(preview: Json) -> str:
     about = whose(str(preview["scope"]), str(preview["period"]))
     if preview["scope"] == "task":
         about = f"for the task {escape(str(preview['scope_id']))}"
+    if preview["scope"] == "agent":
+        about = f"for the agent {escape(str(preview['scope_id']).rpartition('/')[2])}"
     told = f"*The budget {about} is reached:* {dollars(preview['spent'])} of {dollars(preview['hard'])} is spent"
     if Decimal(preview["next"]):
         told += f", and the next step would take about {dollars(preview['next'])}"

@@ -17,6 +17,7 @@ from bot.store import schema as t
 from bot.store.view import run_view
 from loopback import control
 from loopback.model import scripted
+from tests.team.fresh_eyes import with_fresh_eyes
 
 SKILL = "---\nname: slow\ndescription: Work that takes its time.\n---\nRun hold.py.\n"
 HOLD = """\
@@ -84,7 +85,7 @@ async def play(home: Path, script):
     (place / "scripts" / "hold.py").write_text(HOLD)
     faults = control.Faults()
     runner = web.AppRunner(
-        scripted.build(script, log=control.CallLog(), faults=faults, clock=control.Clock()),
+        scripted.build(with_fresh_eyes(script), log=control.CallLog(), faults=faults, clock=control.Clock()),
         access_log=None,
         shutdown_timeout=0.5,
     )

@@ -29,6 +29,7 @@ from bot.tools.team import team_tools
 from bot.types import Request, RunStatus
 from loopback import control
 from loopback.model import scripted
+from tests.team.fresh_eyes import with_fresh_eyes
 
 
 class NoWriter:
@@ -72,8 +73,16 @@ class Here:
 
 @asynccontextmanager
 async def worker(
-    home: Path, script, retry_budget: float = 20.0, stall_s: float = STALL_S, model_name=OFFLINE_MODEL, window=WINDOW
+    home: Path,
+    script,
+    retry_budget: float = 20.0,
+    stall_s: float = STALL_S,
+    model_name=OFFLINE_MODEL,
+    window=WINDOW,
+    fresh_eyes=True,
 ):
+    """One worker over a scripted model; unless `fresh_eyes` is off, the verifier of its runs agrees."""
+    script = with_fresh_eyes(script) if fresh_eyes else script
     clock, faults, log = control.Clock(), control.Faults(), control.CallLog()
     runner = web.AppRunner(
         scripted.build(script, log=log, faults=faults, clock=clock, model_id=model_name),
@@ -89,7 +98,7 @@ async def worker(
     db.migrate()
     db.write_now(ensure_intake)
     model = AnthropicModel(name=model_name, api_key="", base_url=base_url)
-    model.window = window
+    model.windows[model_name] = window
     library = SkillLibrary()
     registry = Registry([*team_tools(), *file_tools(), *table_tools()])
     dispatcher = Dispatcher(db, ours, role="worker", engine_url=f"sqlite:///{home / 'engine.db'}")
