@@ -80,6 +80,8 @@ async def search_files(ctx: ToolContext, args: SearchArgs) -> Outcome:
     except (re.error, OverflowError, RecursionError) as error:
         return refused(f"{args.pattern!r} is not a regular expression: {error}.")
     names = [name for name in ctx.workspace.names() if name.startswith(args.below)]
+    if not names:
+        return Outcome({"ok": True, "hits": [], "total": 0})
     given = {"pattern": args.pattern, "files": names}
     place = ctx.workspace.made()
     return Outcome(await run_child(INSIDE / "search_files.py", given, place, seconds=SEARCH_S, beside=INSIDE))

@@ -15,6 +15,7 @@ from bot.types import Json
 from bot.workspace import safe_name
 
 QUERY_S = 30.0
+COUNT_S = 60.0
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -54,6 +55,8 @@ async def query_table(ctx: ToolContext, args: QueryArgs) -> Outcome:
     if wrong:
         raise ModelMustRetry(f"{wrong[0]!r} cannot be a table name; use letters, digits and underscores.")
     paths = {alias: ctx.workspace.existing(name).as_posix() for alias, name in args.tables.items()}
+    if args.save_as:
+        ctx.workspace.path(args.save_as)  # a wrong one is told before the work is done
     given = {"sql": args.sql, "tables": paths}
     found = await run_child(INSIDE / "query_table.py", given, ctx.workspace.made(), seconds=QUERY_S, beside=INSIDE)
     if not found["ok"]:
@@ -64,6 +67,22 @@ async def query_table(ctx: ToolContext, args: QueryArgs) -> Outcome:
         content["file"] = ctx.workspace.write(args.save_as, to_csv(rows, found["columns"]).encode())
         content["rows"] = preview(rows)
     return Outcome(content, files=(content["file"],) if args.save_as else ())
+
+
+async def counted(ctx: ToolContext, queries: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What each SELECT over the table `answers`, a file as it stands, comes to: (file, SQL) -> the one value.
+
+    Raises ModelMustRetry with the first that gives none.
+    """
+    if not queries:
+        return {}
+    paths = {name: ctx.workspace.existing(name).as_posix() for name, _ in queries}
+    given = {"files": paths, "queries": queries}
+    found = await run_child(INSIDE / "count.py", given, ctx.workspace.made(), seconds=COUNT_S, beside=INSIDE)
+    for (name, sql), value in zip(queries, found["values"], strict=True):
+        if "error" in value:
+            raise ModelMustRetry(f"{name} cannot be asked {sql!r}: {value['error']}.")
+    return {query: value["value"] for query, value in zip(queries, found["values"], strict=True)}
 
 
 def table_tools() -> list[Tool]:
