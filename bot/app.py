@@ -30,6 +30,7 @@ from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
 from bot.team.agent import AgentRunner
 from bot.team.items.runner import ItemRunner
+from bot.team.roles import all_roles
 from bot.tools.bulk import bulk_tools
 from bot.tools.channel import channel_tools
 from bot.tools.files import file_tools
@@ -119,6 +120,7 @@ class Worker:
         name = await choose_model(wanted=s.model, api_key=s.anthropic_api_key, base_url=base_url)
         model = AnthropicModel(name=name, api_key=s.anthropic_api_key, base_url=base_url)
         library = SkillLibrary(SKILLS, s.home / "skills")
+        await model.learn({role.model: role.place for role in all_roles(library) if role.model})
         workspace = connect(s.google_base_url, s.google_credentials)
         mcp = McpTools(s.mcp_servers)
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"

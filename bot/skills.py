@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from decimal import Decimal
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.errors import OperatorMustFix
 from bot.types import Json
@@ -27,15 +29,36 @@ class Match:
     goes_on: bool = False  # it goes on from what an earlier run of the thread made
 
 
+class RoleHead(BaseModel):
+    """The front matter of a role's file."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")
+    purpose: str = Field(min_length=1)
+    tools: tuple[str, ...]
+    ends: Literal["finish", "reply"] = "finish"
+    skills: tuple[str, ...] | None = None
+    data: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(:.+)?$")], ...] | None = None
+    model: str = Field(default="", pattern=r"^([A-Za-z0-9][\w.:@/-]*)?$")
+    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = ""
+    budget: Decimal = Field(default=Decimal(0), ge=0, max_digits=12)
+
+
 @dataclass(frozen=True)
 class Role:
-    """Purpose, tools and prompt of one kind of agent."""
+    """One kind of agent: what it is for, what it may use and read, what thinks for it and what that may cost."""
 
     name: str
     purpose: str
     tools: tuple[str, ...]  # names, with * at the end for a family
     prompt: str
     ends: str = "finish"  # | reply: a reply that calls nothing is the agent's finish
+    skills: tuple[str, ...] | None = None  # that it may open and run scripts of; None: every installed one
+    data: tuple[str, ...] | None = None  # connectors, or `google:<file or folder>`; None: all that its tools reach
+    model: str = ""  # instead of the one that is set; a playbook model plays every role
+    effort: str = ""
+    budget: Decimal = Decimal(0)  # USD for each agent of this role; 0: no limit of its own
+    place: str = ""  # its file
 
 
 @dataclass(frozen=True)
@@ -117,9 +140,18 @@ def front_matter(place: Path) -> tuple[Json, str]:
 
 def read_role(place: Path) -> Role:
     """A role from its file: front matter (name, purpose, tools), then the prompt."""
+    return _role(place, place.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _role(place: Path, _written: int) -> Role:
     meta, prompt = front_matter(place)
-    ends = str(meta.get("ends", "finish"))
-    return Role(str(meta["name"]), str(meta.get("purpose", "")), tuple(meta.get("tools", ())), prompt, ends)
+    try:
+        head = RoleHead.model_validate(meta)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(str(at) for at in e['loc'])}: {e['msg']}" for e in error.errors())
+        raise OperatorMustFix(f"{place}: {wrong}.") from error
+    return Role(prompt=prompt, place=str(place), **head.model_dump())
 
 
 class SkillLibrary:
@@ -131,6 +163,14 @@ class SkillLibrary:
             for place in sorted(folder.glob("*/SKILL.md")):
                 skill = _load(place)
                 self.skills[skill.name] = skill
+        for role in self.roles():
+            unknown = [name for name in role.skills or () if name not in self.skills]
+            if unknown:
+                raise OperatorMustFix(f"{role.place}: skills: no skill {', '.join(unknown)} is installed.")
+
+    def roles(self) -> list[Role]:
+        """The roles that skills bring along. Raises OperatorMustFix naming the file and the field that is wrong."""
+        return [read_role(place) for skill in self.skills.values() for place in sorted(skill.path.glob("roles/*.md"))]
 
     def match(self, request: str) -> Match | None:
         """The first skill, by name, whose playbook understands the request."""
@@ -149,10 +189,12 @@ class SkillLibrary:
 
         return sorted((s for s in self.skills.values() if score(s)), key=score, reverse=True)
 
-    def index(self) -> str:
-        """One line per skill, with the request patterns its playbook understands below it."""
+    def index(self, only: tuple[str, ...] | None = None) -> str:
+        """One line per skill (of these, when named), with the requests its playbook understands below it."""
         lines = []
         for skill in self.skills.values():
+            if only is not None and skill.name not in only:
+                continue
             lines.append(f"- {skill.name}: {skill.description}")
             lines += [f"  matches: {entry['pattern']}" for entry in skill.playbook.get("match", [])]
         return "\n".join(lines)

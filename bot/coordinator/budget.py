@@ -22,7 +22,7 @@ from bot.types import Json, RunStatus
 ASK_S = 7 * 86_400.0
 SOON_S = 0.3  # until requests in flight are answered
 RAISE, FINISH, STOP = "Raise to", "Finish with what is there", "Stop"
-OWN = ("task", "run", "automation")  # the requester's own money; what lies above belongs to all
+OWN = ("task", "agent", "run", "automation")  # the requester's own money; what lies above belongs to all
 NOT_YOURS = "This limit is not yours to raise; take what is there, or ask whoever runs Cadre."
 _RAISE = re.compile(
     r"(?i)^\W*(?:(?:yes|ok|okay)\W+)?(?:please\s+)?(?:raise|increase|go\s+on|continue|yes|allow)\b"
@@ -142,7 +142,7 @@ def _raise(tx: Tx, row: Any, hard: Decimal) -> None:
         raised = update(t.task).where(t.task.c.run_id == run["id"], t.task.c.id == preview["scope_id"])
         tx.execute(raised.values(budget=f"{hard:f}"))
         return
-    own = {"run": run["id"], "automation": run["automation_id"], "channel": run["channel"]}.get(scope, run["team_id"])
+    own = {"agent": preview["scope_id"], "run": run["id"], "automation": run["automation_id"], "channel": run["channel"]}.get(scope, run["team_id"])
     until = None if scope in OWN else money.period_end(period, tx.now())
     money.set_limit(tx, run["team_id"], scope, own, period, hard, until=until)
     for other in tx.execute(select(t.run.c.id).where(t.run.c.control == "budget", t.run.c.id != run["id"])).scalars():

@@ -46,10 +46,18 @@ class ModelRejected(OperatorMustFix):
 class Model(Protocol):
     name: str
     offline: bool
-    window: int  # tokens of a request and its reply together
 
-    def head(self, *, system: list[Json], tools: list[Json], call: str = "") -> bytes:
-        """The unchanging part of the requests of all agents of a role; `call` is the tool each reply must call."""
+    def head(
+        self, *, system: list[Json], tools: list[Json], call: str = "", model: str = "", effort: str = ""
+    ) -> bytes:
+        """The unchanging part of the requests of all agents of a role; `call` is the tool each reply must call.
+
+        `model` takes the place of the one that is set, `effort` that of the model's own default.
+        """
+        ...
+
+    def window(self, model: str = "") -> int:
+        """Tokens that fit into a request of the model that is set, or of another one by name."""
         ...
 
     async def complete(self, prompt: Prompt) -> Reply:
@@ -63,7 +71,8 @@ class AnthropicModel:
     def __init__(self, *, name: str, api_key: str, base_url: str, timeout_s: float = 600.0) -> None:
         self.name = name
         self.offline = name == OFFLINE_MODEL
-        self.window = WINDOW
+        self.windows: dict[str, int] = {}
+        self.efforts: dict[str, frozenset[str]] = {}
         # Imported by name at first use: the SDK costs a second, which no acknowledgement should wait for.
         sdk: Any = importlib.import_module("anthropic")
         self._http = sdk.DefaultAioHttpClient(timeout=timeout_s)  # parses in C
@@ -74,10 +83,15 @@ class AnthropicModel:
         self._url = f"{str(self._client.base_url).rstrip('/')}/v1/messages"
         self._headers = {**self._client.default_headers, "accept": "text/event-stream"}
 
-    def head(self, *, system: list[Json], tools: list[Json], call: str = "") -> bytes:
+    def head(
+        self, *, system: list[Json], tools: list[Json], call: str = "", model: str = "", effort: str = ""
+    ) -> bytes:
         """The unchanging part of requests. A conversation has a breakpoint that moves along with its messages; what
         is asked once, by a call that is set, is not worth writing to the cache beyond its system prompt."""
-        head: Json = {"model": self.name, "tools": tools, "system": system, "stream": True}
+        name = self.name if self.offline else model or self.name
+        head: Json = {"model": name, "tools": tools, "system": system, "stream": True}
+        if effort in self.efforts.get(name, ()):  # a model without levels of effort would refuse the request
+            head["output_config"] = {"effort": effort}
         if call:
             head["tool_choice"] = {"type": "tool", "name": call, "disable_parallel_tool_use": True}
         else:
@@ -107,6 +121,34 @@ class AnthropicModel:
             raise DependencyFailed(f"The model's reply broke off: {type(error).__name__}") from error
         points.reached("model:after", prompt.about)
         return reply.finished()
+
+    def window(self, model: str = "") -> int:
+        """Tokens that fit into a request; what `learn` heard, else a usual size."""
+        return self.windows.get(model or self.name, WINDOW)
+
+    async def learn(self, named: Mapping[str, str]) -> None:
+        """Ask about the models in use, the one that is set and others with the place that names each: how much fits
+        into a request, and which levels of effort there are.
+
+        Raises OperatorMustFix for one that is named and not offered.
+        """
+        if self.offline:
+            return
+        sdk: Any = importlib.import_module("anthropic")
+        for name in (self.name, *named):
+            try:
+                told = await self._client.models.retrieve(name)
+            except sdk.NotFoundError as error:
+                if name in named:
+                    raise OperatorMustFix(f"{named[name]}: model: the server offers no {name}.") from error
+            except sdk.APIError:
+                continue  # a server that does not tell; its own error says so when the window is full
+            else:
+                self.windows[name] = told.max_input_tokens or WINDOW
+                levels = told.capabilities.effort if told.capabilities else None
+                self.efforts[name] = frozenset(
+                    level for level, about in (levels or ()) if getattr(about, "supported", False)
+                )
 
     async def close(self) -> None:
         await self._client.close()

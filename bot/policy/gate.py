@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import Any
+
+
+GOOGLE = "google"
+CHANNEL = {"read_channel": "channel"}
+BULK = "work_through"  # reads whole folders
+SKILL_IN = {"run_script": "skill", "skill_open": "name"}  # the argument that names a skill
 
 
 class Effect(StrEnum):
@@ -32,6 +40,9 @@ class Call:
     effect: Effect
     role_tools: tuple[str, ...]  # what the agent's role may use; `*` ends a family
     run_ended: bool = False
+    args: Mapping[str, Any] | None = None
+    skills: tuple[str, ...] | None = None  # that the role may open and run; None: all
+    data: tuple[str, ...] | None = None  # what the role may read: `ledger`, `google:Finance`; None: all
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,9 @@ def decide(call: Call) -> Decision:
         return Decision(Verdict.REFUSE, "the run has ended")
     if not any(fnmatchcase(call.tool, pattern) for pattern in call.role_tools):
         return Decision(Verdict.REFUSE, "the role does not include this tool")
+    outside = _outside(call)
+    if outside:
+        return Decision(Verdict.REFUSE, outside)
     if call.effect is Effect.READ:
         return Decision(Verdict.ALLOW, "reads run within the requester's rights")
     if call.effect in (Effect.WORKSPACE, Effect.TEAM):
@@ -53,6 +67,39 @@ def decide(call: Call) -> Decision:
     if call.effect is Effect.SHARED:
         return Decision(Verdict.STAGE, "shared documents change only after approval")
     return Decision(Verdict.ASK, "others can see it and no rule allows it")
+
+
+def _outside(call: Call) -> str:
+    """Why a call leaves the skills or the data of its role, or ""."""
+    args = call.args or {}
+    skill = str(args.get(SKILL_IN.get(call.tool, ""), ""))
+    if skill and call.skills is not None and skill not in call.skills:
+        return f"the role works by {', '.join(call.skills) or 'no skill'}, not by {skill}"
+    source = source_of(call.tool)
+    if source and call.data is not None and all(entry.partition(":")[0] != source for entry in call.data):
+        return f"the role's data are {', '.join(call.data) or 'its own files'}, not {source}"
+    folder = str(args.get("folder", "")) if call.tool == BULK else ""
+    if folder and not reaches(call.data, GOOGLE, (folder,)):
+        return f"the role's data are {', '.join(call.data or ()) or 'its own files'}, not the folder {folder}"
+    return ""
+
+
+def source_of(tool: str) -> str:
+    """The connector that a tool reaches, by its name; "" for one of our own."""
+    family, _, rest = tool.partition("__")
+    return rest.partition("__")[0] if family == "mcp" else family if rest else CHANNEL.get(tool, "")
+
+
+def reaches(data: tuple[str, ...] | None, source: str, names: Sequence[str]) -> bool:
+    """Whether a role's data include something of a source, known by these names: ids and titles of it and of the
+    folders it lies in."""
+    if data is None:
+        return True
+    for entry in data:
+        at, _, what = entry.partition(":")
+        if at == source and (not what or any(fnmatchcase(name, what) for name in names)):
+            return True
+    return False
 
 
 def may_decide(user: str, *, requester: str, approvers: tuple[str, ...] = ()) -> bool:

@@ -413,6 +413,7 @@ CHECKS = {  # what a check is called where its name alone says little; nothing: 
     "tasks_done": "every task is done",
     "numbers_cited": "every number has its source",
     "citations_known": "",
+    "work_seen": "",
     "reply_not_empty": "",
     "reply_short": "",
 }

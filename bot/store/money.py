@@ -21,7 +21,7 @@ from bot.store.schema import agent, budget, budget_told, run, spend, task
 NANO = Decimal("0.000000001")  # what a stored integer counts, in US dollars
 SOFT_SHARE = Decimal("0.8")  # of a hard line, where nothing else is said
 ALL = "*"  # every channel, run or organisation that has no limit of its own
-SCOPES = ("run", "automation", "channel", "org")  # and below them each task of a plan that has a budget
+SCOPES = ("agent", "run", "automation", "channel", "org")  # and each task of a plan that has a budget
 ENDED = ("done", "failed", "stopped")
 
 RESERVE = Statement(update(agent).where(agent.c.id == bindparam("of")).values(reserved=bindparam("amount")))
@@ -36,7 +36,7 @@ LIMITS = Statement(
     .where(
         or_(
             budget.c.scope_id == ALL,
-            *(budget.c.scope_id == bindparam(name) for name in ("run", "automation", "channel", "team")),
+            *(budget.c.scope_id == bindparam(name) for name in ("agent", "run", "automation", "channel", "team")),
         ),
         or_(budget.c.team_id == "", budget.c.team_id == bindparam("of_team")),
     )
@@ -89,6 +89,7 @@ class Node:
     channel: str
     automation: str
     spent: int
+    agent: str = ""  # the one whose request is looked at
 
 
 def nano(amount: Decimal) -> int:
@@ -137,11 +138,11 @@ def settle(tx: Tx, run_id: str, agent_id: str, amount: Decimal, following: Calla
     if not amount:
         return ""
     row = _charge(tx, run_id, amount)
-    limits = _limits(tx.connection, _node(run_id, row), tx.now())
+    limits = _limits(tx.connection, _node(run_id, row, agent_id), tx.now())
     limits = [*_task_limits(TASK.execute(tx.connection, {"of": agent_id}).fetchall()), *limits]
     if limits:
         RESERVE.execute(tx.connection, {"of": agent_id, "amount": nano(following())})
-    return _watch(tx, run_id, row, limits)
+    return _watch(tx, run_id, row, limits, agent_id)
 
 
 def opened(tx: Tx, run_id: str, agent_id: str) -> str:
@@ -166,12 +167,12 @@ def _charge(tx: Tx, run_id: str, amount: Decimal) -> Any:
     return row
 
 
-def _node(run_id: str, row: Any) -> Node:
-    return Node(run_id, row[0], row[1], row[2] or "", int(row[3]))
+def _node(run_id: str, row: Any, agent_id: str = "") -> Node:
+    return Node(run_id, row[0], row[1], row[2] or "", int(row[3]), agent_id)
 
 
-def _watch(tx: Tx, run_id: str, row: Any, limits: list[Limit]) -> str:
-    node, control, status = _node(run_id, row), row[4], row[5]
+def _watch(tx: Tx, run_id: str, row: Any, limits: list[Limit], agent_id: str = "") -> str:
+    node, control, status = _node(run_id, row, agent_id), row[4], row[5]
     if status in ENDED:
         return str(control)
     for limit in limits:
@@ -215,15 +216,16 @@ def lines(connection: Connection, run_id: str, now: float) -> list[Line]:
     row = by_id(connection, run, run_id)
     node = Node(run_id, row["team_id"], row["channel"], row["automation_id"] or "", int(row["spent"]))
     tasks = _task_limits(connection.execute(_capped.where(task.c.run_id == run_id)).all())
-    return [_line(connection, node, limit, now) for limit in [*tasks, *_limits(connection, node, now)]]
+    agents = _agent_limits(connection, run_id)
+    return [_line(connection, node, limit, now) for limit in [*tasks, *agents, *_limits(connection, node, now)]]
 
 
 def _limits(connection: Connection, node: Node, now: float) -> list[Limit]:
     """The limit that holds in each scope: its own before the one for all."""
     found = LIMITS.execute(
         connection,
-        {"run": node.run_id, "automation": node.automation, "channel": node.channel, "team": node.team,
-         "of_team": node.team},
+        {"agent": node.agent, "run": node.run_id, "automation": node.automation, "channel": node.channel,
+         "team": node.team, "of_team": node.team},
     ).fetchall()  # fmt: skip
     chosen: dict[str, Limit] = {}
     for scope, scope_id, period, soft, hard, until in found:
@@ -239,15 +241,26 @@ def _task_limits(rows: Any) -> list[Limit]:
     return [Limit("task", name, "run", Decimal(hard) * SOFT_SHARE, Decimal(hard)) for name, hard in rows]
 
 
+def _agent_limits(connection: Connection, run_id: str) -> list[Limit]:
+    """What the roles of a run's agents allow each of them."""
+    own = select(budget).where(budget.c.scope == "agent", budget.c.scope_id.startswith(f"{run_id}/"))
+    found = connection.execute(own.order_by(budget.c.scope_id)).mappings()
+    return [Limit("agent", row["scope_id"], "run", Decimal(row["soft"]), Decimal(row["hard"])) for row in found]
+
+
 def _whose(node: Node, limit: Limit) -> str:
-    return {"run": node.run_id, "automation": node.automation, "channel": node.channel}.get(limit.scope, node.team)
+    own = {"agent": node.agent, "run": node.run_id, "automation": node.automation, "channel": node.channel}
+    return own.get(limit.scope, node.team)
 
 
 def _line(connection: Connection, node: Node, limit: Limit, now: float) -> Line:
-    if limit.scope == "task":
-        owners = (agent.c.run_id == node.run_id, agent.c.task == limit.scope_id)
+    if limit.scope in ("task", "agent"):
+        column = agent.c.task if limit.scope == "task" else agent.c.id
+        owners = (agent.c.run_id == node.run_id, column == limit.scope_id)
         amounts = connection.execute(
-            select(spend.c.amount).join(agent, agent.c.id == spend.c.agent_id).where(*owners)
+            select(spend.c.amount)
+            .join(agent, agent.c.id == spend.c.agent_id)
+            .where(*owners, spend.c.run_id == node.run_id)
         )
         total = sum((Decimal(amount) for amount in amounts.scalars()), Decimal(0))
         return Line(limit, total, dollars(connection.execute(_held.where(*owners)).scalar()))

@@ -80,7 +80,7 @@ class AgentRunner:
             if done is not True:
                 return done
             if state.parked:  # whatever came meanwhile has woken it again
-                return None
+                return state.until
         await self.db.write(lambda tx: leases.yield_now(tx, claim))
         return None
 
@@ -98,7 +98,7 @@ class AgentRunner:
         if problem:
             await self.db.write(lambda tx: fail_agent(tx, claim, state.row, *problem))
             return None
-        longer = compaction.due(state, self.model.window)
+        longer = compaction.due(state, self.model.window(state.role.model))
         if longer:
             await compaction.shorten(self.db, claim, state, self._workspace(state), longer)
         else:
@@ -173,6 +173,7 @@ class AgentRunner:
             self._heads[key] = self.model.head(
                 system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
                 tools=self.toolbox.definitions(state.role_tools),
+                model=state.role.model, effort=state.role.effort,
             )
         return self._heads[key]
 
@@ -273,6 +274,8 @@ class AgentRunner:
             call_id=call["id"],
             workspace=self._workspace(state),
             role_tools=state.role_tools,
+            data=state.role.data,
+            skills=state.role.skills,
         )
         about = f"{ctx.agent_id}/{ctx.call_id}"
         points.reached(f"tool:{tool.name}:before", about)
@@ -292,7 +295,8 @@ class AgentRunner:
         if outcome.parks is not None:
             state.parked = True
             try:
-                await self.db.write(lambda tx: _park(tx, recorder, state, call, outcome))
+                waiting = await self.db.write(lambda tx: _park(tx, recorder, state, call, outcome))
+                state.until = waiting.get("until")
                 return
             except ModelMustRetry as error:
                 state.parked, outcome = False, refused(str(error))
@@ -339,23 +343,23 @@ def _overrun(state: AgentState) -> tuple[str, str] | None:
     return None
 
 
-def _park(tx: Tx, recorder: Recorder, state: AgentState, call: Any, outcome: Outcome) -> None:
+def _park(tx: Tx, recorder: Recorder, state: AgentState, call: Any, outcome: Outcome) -> Json:
+    """Leave the agent asleep in a call; returns what it waits for."""
     waiting = dict(outcome.parks or {})
     row = state.row
     if waiting["for"] == "mail" and state.lead is False and not row["parent"]:
         waiting["from"] = []
     if waiting["for"] == "answer" and "approval" not in waiting:
         waiting = {"for": "answer", "approval": _ask(tx, state, call, waiting)}
-    recorder.park(tx, call["id"], outcome, waiting)
+    waiting = recorder.park(tx, call["id"], outcome, waiting)
     if waiting["for"] == "checks":
         tx.execute(
             update(t.agent)
             .where(t.agent.c.id == row["id"])
             .values(status="finishing", finish={"id": call["id"], "args": call["args"]}, waiting=None)
         )
-    if waiting["for"] == "mail":
-        tx.wake(row["id"])  # mail may have come between the turn and this call
     tx.wake(f"{row['run_id']}/_coordinator")
+    return waiting
 
 
 def _ends(tx: Tx, recorder: Recorder, state: AgentState, reply: Reply) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, insert, update
 from bot.errors import Fenced, ModelMustRetry
 from bot.model.cost import following, price
 from bot.model.reply import Reply
-from bot.policy.gate import Call, Decision, Effect, Verdict, decide
+from bot.policy.gate import Decision, Effect, Verdict
 from bot.store import journal, mail, money
 from bot.store import schema as t
 from bot.store.database import Tx
@@ -39,6 +39,12 @@ UNPARK = Statement(
     .where(*_held)
     .values(barren=0, waiting=None)
     .returning(t.agent.c.wake_seq, t.agent.c.status, t.agent.c.reserved)
+)
+PARK = Statement(
+    update(t.agent)
+    .where(*_held)
+    .values(barren=0, waiting=bindparam("call"))
+    .returning(t.agent.c.wake_seq, t.agent.c.status)
 )
 _common = ("team_id", "run_id", "agent_id", "args_sha256", "id")
 SPEND = Statement(
@@ -103,6 +109,8 @@ class Recorder:
         journal.add_rows(tx, run_id, counters, bodies, agent_id=row["id"], epoch=self.claim.epoch)
         if state.mails:
             mail.delivered(tx, run_id, row["name"], cursor)
+        if number == 1 and state.role.budget:
+            money.set_limit(tx, row["team_id"], "agent", row["id"], "run", state.role.budget)
         price_as = state.run["price_as"]
         amount = price(reply, price_as)
         SPEND.execute(
@@ -120,7 +128,7 @@ class Recorder:
     def _judge(self, state: AgentState, block: Json) -> tuple[Decision, Outcome | None]:
         """The gate's decision on a call, and what the agent reads instead of a result when it is not made."""
         tool = self.toolbox.get(block["name"])
-        choice = decide(Call(block["name"], tool.effect if tool else Effect.OTHER, state.role_tools))
+        choice = state.decision(block["name"], tool.effect if tool else Effect.OTHER, block["input"])
         if tool is None:
             known = ", ".join(self.toolbox.allowed(state.role_tools))
             return choice, refused(f"There is no tool {block['name']}. You have: {known}.")
@@ -203,14 +211,14 @@ class Recorder:
             raise Fenced()
         return found[0]
 
-    def park(self, tx: Tx, call_id: str, outcome: Outcome, waiting: Json) -> None:
-        """Leave the agent asleep inside this call."""
-        self._fence(tx)
+    def park(self, tx: Tx, call_id: str, outcome: Outcome, waiting: Json) -> Json:
+        """Leave the agent asleep inside this call; returns what it waits for."""
+        tx.fence(self.claim.agent_id, self.claim.epoch)
         if outcome.commit is not None:
             waiting = {**waiting, **(outcome.commit(tx) or {})}
-        tx.execute(
-            update(t.agent).where(t.agent.c.id == self.claim.agent_id).values(waiting={"id": call_id, **waiting})
-        )
+        waiting = {"id": call_id, **waiting}
+        self._own(tx, PARK, call=waiting)
+        return waiting
 
     def unpark(self, tx: Tx, call_id: str, content: Json, *, is_error: bool = False) -> tuple[Json, Boundary] | None:
         """Answer the call the agent sleeps in: the row's body and what else the write found.
@@ -224,9 +232,6 @@ class Recorder:
         body = _result_body(call_id, content, is_error)
         counters = self._add(tx, [("tool.result", body)])
         return body, _boundary(woken, replace(counters, control=paused or counters.control))
-
-    def _fence(self, tx: Tx) -> None:
-        tx.fence(self.claim.agent_id, self.claim.epoch)
 
 
 def close_call(

@@ -1,4 +1,4 @@
-"""Roles as data: a prompt and the tools it may use, from files here or in the skill at work."""
+"""Roles as data: purpose, tools, skills, data, model, effort and budget, from files here or in the skill at work."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def find_role(library: SkillLibrary, skill: str, name: str) -> Role:
     return found
 
 
+def all_roles(library: SkillLibrary) -> list[Role]:
+    """Every role there is. Raises OperatorMustFix naming the file and the field that is wrong."""
+    return [*(read_role(place) for place in sorted(HERE.glob("*.md"))), *library.roles()]
+
+
 def allowed(role: Role) -> tuple[str, ...]:
     """The tools of a role, with those that everyone has."""
     return (*EVERYONE, *role.tools)
@@ -36,7 +41,7 @@ def system_blocks(library: SkillLibrary, role: Role, skill: str, *, lead: bool) 
     """The system prompt: stable for the agent's whole life, so that it is read from the cache."""
     blocks = [text(role.prompt)]
     if lead:
-        blocks.append(text(f"<skills>\n{library.index()}\n</skills>"))
+        blocks.append(text(f"<skills>\n{library.index(role.skills)}\n</skills>"))
     owner = library.skills.get(skill)
     if owner is not None and not lead:
         blocks.append(text(f'<skill name="{owner.name}">\n{owner.text}\n</skill>'))

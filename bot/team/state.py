@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, bindparam, select
 
+from bot.policy.gate import Call, Decision, Effect, decide
 from bot.skills import Role, SkillLibrary
 from bot.store import journal
 from bot.store import schema as t
@@ -56,11 +57,18 @@ class AgentState:
     answered: Any  # the answer to the agent's open question, or None
     role_tools: tuple[str, ...] = ()
     parked: bool = False  # it sleeps in a call, or has finished
+    until: float | None = None  # when that sleep ends by itself
     stale: bool = False  # somebody else wrote something for it: read the rows again
 
     @property
     def lead(self) -> bool:
         return bool(self.row["name"] == LEAD)
+
+    def decision(self, tool: str, effect: Effect, args: Any) -> Decision:
+        """What the gate says of a call."""
+        told = args if isinstance(args, dict) else {}
+        role = self.role
+        return decide(Call(tool, effect, self.role_tools, args=told, skills=role.skills, data=role.data))
 
     def answer(self, body: Json, boundary: Boundary) -> None:
         """Take over a call's result that this activation has written."""

@@ -32,6 +32,8 @@ class ToolContext:
     call_id: str
     workspace: Workspace
     role_tools: tuple[str, ...] = ()
+    data: tuple[str, ...] | None = None  # what the role may read; None: all
+    skills: tuple[str, ...] | None = None  # that the role works by; None: all
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from bot.errors import DependencyFailed, ModelMustRetry, RunFailed
-from bot.policy.gate import Effect
+from bot.policy.gate import GOOGLE, Effect, reaches
 from bot.store import reads, staging
 from bot.store.database import Tx
 from bot.tools import render
@@ -36,6 +36,7 @@ LIST_ROOM = 16_000  # lists of files and of tables stay whole, up to this
 READ_PAUSES_S = (0.3, 1.0, 3.0)
 SOURCE = "google"
 SHEET = "application/vnd.google-apps.spreadsheet"
+DOC = "application/vnd.google-apps.document"
 
 
 def connect(base_url: str, credentials: str) -> GoogleWorkspace | None:
@@ -100,14 +101,14 @@ class GoogleTools:
             raise ModelMustRetry("Google is not connected; the operator sets GOOGLE_APPLICATION_CREDENTIALS.")
         return self._google
 
-    async def list_files(self, _ctx: ToolContext, args: ListArgs) -> Outcome:
+    async def list_files(self, ctx: ToolContext, args: ListArgs) -> Outcome:
         google = self._ready()
-        found = await patient(lambda: google.list_files(args.folder or None))
+        found = await self._within(ctx, await patient(lambda: google.list_files(args.folder or None)))
         return Outcome({"ok": True, "files": [_shown(f) for f in found], "total": len(found)})
 
-    async def search(self, _ctx: ToolContext, args: SearchArgs) -> Outcome:
+    async def search(self, ctx: ToolContext, args: SearchArgs) -> Outcome:
         google = self._ready()
-        found = await patient(lambda: google.search(args.query))
+        found = await self._within(ctx, await patient(lambda: google.search(args.query)))
         return Outcome({"ok": True, "files": [_shown(f) for f in found], "total": len(found)})
 
     async def read_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
@@ -126,6 +127,23 @@ class GoogleTools:
         )
         shown = {"ok": True, "name": file.name, "files": kept, **via(answer)}
         return Outcome(shown, files=_names(kept), labels=answer.labels)
+
+    async def fetch_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
+        """A file of the Drive as it is, for work_through and scripts; a document comes as Markdown."""
+        google = self._ready()
+        reader, file = await self._about(ctx, args.file_id)
+        if file.mime_type == SHEET:
+            raise ModelMustRetry(f"{file.name} is a spreadsheet; google__sheets_read reads it.")
+
+        async def fetch() -> bytes:
+            is_doc = file.mime_type == DOC
+            return (await google.read_doc(file.id)).encode() if is_doc else await google.download(file.id)
+
+        answer = await self._shared(ctx, reader, file, "google__drive_fetch", fetch)
+        plain = safe_name(file.name) + (".md" if file.mime_type == DOC else "")
+        name = await asyncio.to_thread(ctx.workspace.write, f"files/{plain}", answer.data)
+        shown = {"ok": True, "name": file.name, "url": file.url, "file": name, "bytes": len(answer.data)}
+        return Outcome({**shown, **via(answer)}, files=(name,), labels=answer.labels)
 
     async def read_sheet(self, ctx: ToolContext, args: SheetArgs) -> Outcome:
         return await self._sheet(ctx, *await self._about(ctx, args.file_id), args.tab)
@@ -175,7 +193,26 @@ class GoogleTools:
         """For whom this reads, and the file as it is now; whether it may be read is Google's answer each time."""
         google = self._ready()
         reader = await ctx.db.read(lambda c: reads.reader(c, ctx.run_id, SOURCE))
-        return reader, await patient(lambda: google.file(file_id))
+        file = await patient(lambda: google.file(file_id))
+        if not await self._within(ctx, [file]):
+            raise ModelMustRetry(f"{file.name} is outside the data of your role: {', '.join(ctx.data or ())}.")
+        return reader, file
+
+    async def _within(self, ctx: ToolContext, files: Iterable[DriveFile]) -> list[DriveFile]:
+        """Those that the role may read: named themselves, or below a folder that is."""
+        google, above = self._ready(), dict[str, DriveFile]()
+        kept = []
+        for file in files:
+            names, folders = [file.id, file.name], list(file.parents)
+            while folders and not reaches(ctx.data, GOOGLE, names):
+                at = folders.pop()
+                if at not in above:
+                    above[at] = await patient(lambda at=at: google.file(at))  # type: ignore[misc]
+                names += [at, above[at].name]
+                folders += [one for one in above[at].parents if one not in names]
+            if reaches(ctx.data, GOOGLE, names):
+                kept.append(file)
+        return kept
 
     async def _shared(
         self,
@@ -251,6 +288,8 @@ class GoogleTools:
                  room=LIST_ROOM),
             Tool("google__drive_read", "Read an uploaded CSV, XLSX or Markdown file; tables become files of your "
                  "workspace.", read, self.read_file, FileArgs, room=LIST_ROOM),
+            Tool("google__drive_fetch", "Bring a file of the Drive into your workspace as it is, to work through it.",
+                 read, self.fetch_file, FileArgs),
             Tool("google__sheets_read", "Read a spreadsheet; each tab becomes files of your workspace.", read,
                  self.read_sheet, SheetArgs, room=LIST_ROOM),
             Tool("google__docs_read", "Read a document as text.", read, self.read_doc, FileArgs),

@@ -27,8 +27,8 @@ class SkillTools:
     def __init__(self, library: SkillLibrary) -> None:
         self._library = library
 
-    async def search(self, _ctx: ToolContext, args: SearchArgs) -> Outcome:
-        found = self._library.search(args.query)
+    async def search(self, ctx: ToolContext, args: SearchArgs) -> Outcome:
+        found = [s for s in self._library.search(args.query) if ctx.skills is None or s.name in ctx.skills]
         return Outcome({"ok": True, "skills": [{"name": s.name, "description": s.description} for s in found[:10]]})
 
     async def open(self, ctx: ToolContext, args: OpenArgs) -> Outcome:

@@ -329,3 +329,22 @@ def test_other_amounts_are_no_limit(words):
 )  # fmt: skip
 def test_an_answer_is_understood_from_plain_words(words, choice, amount):
     assert budget.understood(words, {"offer": "9"}) == (choice, Decimal(amount))
+
+
+def test_an_agents_own_limit_pauses_the_run_and_raising_it_lets_it_go_on(books):
+    run = books.run("run-own", agents=("lead", "ann"))
+    books.db.write_now(lambda tx: money.set_limit(tx, "T", "agent", f"{run}/ann", "run", Decimal("0.10")))
+
+    def spend(agent, amount, following="0"):
+        row = {"team_id": "T", "run_id": run, "agent_id": f"{run}/{agent}", "model": "m", "amount": amount}
+        used = {"input": 1, "output": 1, "cache_read": 0, "cache_write": 0}
+        books.db.write_now(lambda tx: tx.execute(insert(t.spend).values(**row, **used)))
+        return books.spend(run, amount, following, agent)
+
+    assert spend("lead", "0.50") == ""  # the lead has no limit of its own
+    assert spend("ann", "0.05") == ""
+    assert spend("ann", "0.04", following="0.04") == "budget"
+    crossed = [x for x in books.db.read_now(lambda c: money.lines(c, run, MARCH)) if x.crossed]
+    assert [(x.limit.scope, x.limit.scope_id, x.spent) for x in crossed] == [("agent", f"{run}/ann", Decimal("0.09"))]
+    books.db.write_now(lambda tx: money.set_limit(tx, "T", "agent", f"{run}/ann", "run", Decimal("0.20")))
+    assert not any(x.crossed for x in books.db.read_now(lambda c: money.lines(c, run, MARCH)))

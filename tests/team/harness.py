@@ -80,6 +80,7 @@ async def worker(
     model_name=OFFLINE_MODEL,
     window=WINDOW,
     fresh_eyes=True,
+    skills: Path | None = None,
 ):
     """One worker over a scripted model; unless `fresh_eyes` is off, the verifier of its runs agrees."""
     script = with_fresh_eyes(script) if fresh_eyes else script
@@ -99,7 +100,7 @@ async def worker(
     db.write_now(ensure_intake)
     model = AnthropicModel(name=model_name, api_key="", base_url=base_url)
     model.windows[model_name] = window
-    library = SkillLibrary()
+    library = SkillLibrary(*([skills] if skills else []))
     registry = Registry([*team_tools(), *file_tools(), *table_tools()])
     dispatcher = Dispatcher(db, ours, role="worker", engine_url=f"sqlite:///{home / 'engine.db'}")
     agents = AgentRunner(db, model, registry, library, home, "UTC", retry_budget)
