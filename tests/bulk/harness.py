@@ -150,7 +150,7 @@ class Here:
 async def model_server(script):
     clock, faults, log = control.Clock(), control.Faults(), control.CallLog()
     app = scripted.build(script, log=log, faults=faults, clock=clock)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:

@@ -35,7 +35,8 @@ LABELS = {
 async def deliver(db: Database, work: Work, workspace: Workspace, page: str) -> None:
     """Write the results into the workspace of the one who asked, then answer the call."""
     found, rows = await db.read(lambda c: _rows(c, work))
-    names = await asyncio.to_thread(_write, workspace, work, found, rows)
+    texts = await db.read(lambda c: _texts(c, found))
+    names = await asyncio.to_thread(_write, workspace, work, found, rows, texts)
     await db.write(lambda tx: _answer(tx, work, found, names, page))
 
 
@@ -67,6 +68,15 @@ def _rows(connection: Connection, work: Work) -> tuple[list[Json], list[Json]]:
     return found, rows
 
 
+def _texts(connection: Connection, found: list[Json]) -> list[bytes]:
+    """The text of each document that is done with its places, as it was read: scripts look quotes up in it."""
+    read = [one for one in found if one["status"] == "done" and one["document"]]
+    return [
+        b'{"item":%s,%s\n' % (json.dumps(one["id"]).encode(), journal.get_blob(connection, one["document"])[1:])
+        for one in read
+    ]
+
+
 def _entries(form: Form, base: Json, told: Json) -> list[Json]:
     question = form.by_id[told["question"]]
     told_by = {**base, "question": question.id, "label": question.label, "found": told["found"]}
@@ -76,7 +86,9 @@ def _entries(form: Form, base: Json, told: Json) -> list[Json]:
     return [{**told_by, **{name: entry[name] for name in kept if name in entry}} for entry in told["entries"]]
 
 
-def _write(workspace: Workspace, work: Work, found: list[Json], rows: list[Json]) -> dict[str, str]:
+def _write(
+    workspace: Workspace, work: Work, found: list[Json], rows: list[Json], texts: list[bytes]
+) -> dict[str, str]:
     """The files of the results by what they are."""
     place = PurePosixPath(work.row["inputs"]["save_as"])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -90,6 +102,7 @@ def _write(workspace: Workspace, work: Work, found: list[Json], rows: list[Json]
         "results": workspace.write(str(place), lines.encode()),
         "table": workspace.write(str(place.with_suffix(".csv")), to_csv(rows, COLUMNS).encode()),
         "manifest": workspace.write(str(place.with_suffix("")) + ".items.csv", to_csv(listed).encode()),
+        "texts": workspace.write(str(place.with_suffix("")) + ".texts.jsonl", b"".join(texts)),
     }
 
 

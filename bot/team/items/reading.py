@@ -46,7 +46,7 @@ class Reading:
     def place(self, offset: int) -> tuple[str, str]:
         """The anchor and the words for people of the passage at an offset."""
         anchor = self.document.anchor(offset)
-        return (anchor.label, anchor.place) if anchor else ("", "")
+        return anchor.label, anchor.place
 
     def find(self, quote: str, at: str, window: Window) -> list[tuple[int, int]]:
         """The spans of a quote's pieces inside the window, at the cited place if it stands there; [] when nowhere."""
@@ -70,8 +70,10 @@ def read(name: str, data: bytes, size: WindowSize) -> Reading:
     return Reading(
         document,
         tuple(
-            Window(one.number, one.of, one.start, one.end, one.first.label, one.last.label,
-                   windows.rendition(document, one))
+            Window(
+                one.number, one.of, one.start, one.end, document.anchor(one.start).label,
+                document.anchor(one.end - 1).label, windows.rendition(document, one),
+            )
             for one in cut
         ),
     )  # fmt: skip
