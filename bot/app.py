@@ -126,8 +126,8 @@ class Worker:
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
         registry = Registry(
             [
-                *steering_tools(), *team_tools(s.plan_ask), *file_tools(), *table_tools(), *script_tools(library),
-                *skill_tools(library), *bulk_tools(library, workspace, name),
+                *steering_tools(), *team_tools(s.plan_ask, s.plan_ask_cost), *file_tools(), *table_tools(),
+                *script_tools(library), *skill_tools(library), *bulk_tools(library, workspace, name),
                 *page_tools(self.figure_page), *channel_tools(permalinks),
                 *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
             ]

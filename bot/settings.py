@@ -38,6 +38,7 @@ class _Environment(BaseSettings):
     budget_approvers: str = Field(default="", validation_alias="CADRE_BUDGET_APPROVERS")
     price_as: str = Field(default="", validation_alias="CADRE_PRICE_AS")
     plan_ask: int = Field(default=12, ge=0, validation_alias="CADRE_PLAN_ASK")
+    plan_ask_cost: Decimal = Field(default=Decimal(10), ge=0, validation_alias="CADRE_PLAN_ASK_COST")
     mcp_servers: str = Field(default="", validation_alias="CADRE_MCP_SERVERS")
     slack_api_url: str = Field(default="", validation_alias="SLACK_API_URL")
     slack_bot_token: str = Field(default="", validation_alias="SLACK_BOT_TOKEN")
@@ -74,6 +75,7 @@ class Settings:
     budget_approvers: tuple[str, ...] = ()  # who may raise a limit that belongs to a channel or to all
     price_as: str = ""  # the model that offline runs are priced as
     plan_ask: int = 12  # a plan of more tasks is shown for approval first; 0: never
+    plan_ask_cost: Decimal = Decimal(10)  # and one that will likely cost more US dollars; 0: never
 
 
 def load() -> Settings:
@@ -121,6 +123,7 @@ def load() -> Settings:
         budget_approvers=tuple(env.budget_approvers.replace(",", " ").split()),
         price_as=env.price_as,
         plan_ask=env.plan_ask,
+        plan_ask_cost=env.plan_ask_cost,
     )
 
 

@@ -142,7 +142,9 @@ def _raise(tx: Tx, row: Any, hard: Decimal) -> None:
         raised = update(t.task).where(t.task.c.run_id == run["id"], t.task.c.id == preview["scope_id"])
         tx.execute(raised.values(budget=f"{hard:f}"))
         return
-    own = {"agent": preview["scope_id"], "run": run["id"], "automation": run["automation_id"], "channel": run["channel"]}.get(scope, run["team_id"])
+    own = {
+        "agent": preview["scope_id"], "run": run["id"], "automation": run["automation_id"], "channel": run["channel"],
+    }.get(scope, run["team_id"])  # fmt: skip
     until = None if scope in OWN else money.period_end(period, tx.now())
     money.set_limit(tx, run["team_id"], scope, own, period, hard, until=until)
     for other in tx.execute(select(t.run.c.id).where(t.run.c.control == "budget", t.run.c.id != run["id"])).scalars():

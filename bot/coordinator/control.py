@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from bot.coordinator import budget, facts
+from bot.coordinator import budget, edits, facts
 from bot.coordinator.runs import fail
 from bot.policy.gate import may_decide
 from bot.store import approvals, journal
@@ -226,7 +226,8 @@ def answer(tx: Tx, approval_id: str, user: str, text: str) -> str:
     problem = _closed(tx, row, user if row["kind"] == "plan" else None)
     if problem:
         return problem
-    approvals.close(tx, row, "answered", user, text)
+    if row["kind"] != "plan" or not edits.take(tx, row, user, text):
+        approvals.close(tx, row, "answered", user, text)
     return "done"
 
 

@@ -15,7 +15,7 @@ from bot.store import schema as t
 from bot.store.database import Tx, by_id
 
 EARLIER = 20  # runs of the same skill that an estimate looks at
-TURNS_OF_A_TASK = 6  # by the rule, where there are no earlier runs
+BY_PLAN = "by its plan of"
 CENT = Decimal("0.01")
 
 _AMOUNT = r"(?:US)?\$\s?(?P<dollars>\d{1,6}(?:[.,]\d{1,4})?)(?![\d.,]*\s?(?:k|m|bn|thousand|million|billion)\b)"
@@ -97,13 +97,17 @@ def by_plan(tx: Tx, run_id: str) -> bool:
     if row["estimate"] or not row["spent"]:
         return False
     tasks = int(tx.execute(select(func.count()).select_from(t.task).where(t.task.c.run_id == run_id)).scalar_one())
-    turns = int(tx.execute(select(func.count()).select_from(t.spend).where(t.spend.c.run_id == run_id)).scalar_one())
-    if not tasks or not turns:
+    expected = money.expected(tx.connection, run_id, tasks) if tasks else Decimal(0)
+    if not expected:
         return False
-    spent = money.dollars(row["spent"])
-    rest = spent / turns * TURNS_OF_A_TASK * tasks
-    keep_estimate(tx, run_id, spent + rest, f"by its plan of {tasks} task{'s' if tasks > 1 else ''}")
+    keep_estimate(tx, run_id, expected, f"{BY_PLAN} {tasks} task{'s' if tasks > 1 else ''}")
     return True
+
+
+def plan_changed(tx: Tx, run_id: str) -> None:
+    """Forget an estimate by a plan that a person has changed since; the next look makes a new one."""
+    old = update(t.run).where(t.run.c.id == run_id, t.run.c.estimate_basis.startswith(BY_PLAN))
+    tx.execute(old.values(estimate="", estimate_basis=""))
 
 
 def keep_estimate(tx: Tx, run_id: str, amount: Decimal, basis: str) -> None:

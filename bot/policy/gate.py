@@ -8,7 +8,6 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
-
 GOOGLE = "google"
 CHANNEL = {"read_channel": "channel"}
 BULK = "work_through"  # reads whole folders

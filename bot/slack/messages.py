@@ -149,7 +149,10 @@ def asks(approval: Approval, requester: str) -> str:
     return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
 
 
-PLAN_HINT = "Nothing begins before you approve. To change it, reply in this thread with what should be different."
+PLAN_HINT = (
+    "Nothing begins before you approve. To change it, reply in this thread: `drop 3`, `only 1 and 2`, or in your own "
+    "words what should be different."
+)
 
 
 def way(run: RunInfo) -> str:
@@ -167,6 +170,8 @@ def planned(preview: Json) -> str:
         after = f", after {', '.join(task['depends_on'])}" if task.get("depends_on") else ""
         done = cut("; ".join(task.get("criteria") or []), 200)
         lines.append(escape(f"{number}. {cut(task['title'], 150)}{owner}{after}. Done when: {done}"))
+    if preview.get("estimate"):
+        lines.append(f"It will likely cost about {dollars(str(preview['estimate']))}.")
     return "\n".join(lines)
 
 

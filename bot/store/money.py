@@ -23,6 +23,7 @@ SOFT_SHARE = Decimal("0.8")  # of a hard line, where nothing else is said
 ALL = "*"  # every channel, run or organisation that has no limit of its own
 SCOPES = ("agent", "run", "automation", "channel", "org")  # and each task of a plan that has a budget
 ENDED = ("done", "failed", "stopped")
+TURNS_OF_A_TASK = 6  # by the rule, where there are no earlier runs
 
 RESERVE = Statement(update(agent).where(agent.c.id == bindparam("of")).values(reserved=bindparam("amount")))
 CHARGE = Statement(
@@ -203,6 +204,19 @@ def _body(line: Line) -> dict[str, str]:
         "scope": limit.scope, "scope_id": limit.scope_id, "period": limit.period, "soft": f"{limit.soft:f}",
         "hard": f"{limit.hard:f}", "spent": f"{line.spent:f}", "reserved": f"{line.reserved:f}",
     }  # fmt: skip
+
+
+def expected(connection: Connection, run_id: str, tasks: int) -> Decimal:
+    """What a run will likely cost with a plan of so many tasks: its estimate, else by what its turns cost so far.
+
+    0 when nothing is known yet.
+    """
+    row = by_id(connection, run, run_id)
+    if row["estimate"]:
+        return Decimal(row["estimate"])
+    turns = int(connection.execute(select(func.count()).where(spend.c.run_id == run_id)).scalar_one())
+    spent = dollars(row["spent"])
+    return spent + spent / turns * TURNS_OF_A_TASK * tasks if turns else Decimal(0)
 
 
 def run_limit(connection: Connection, run_id: str, team: str) -> Limit | None:

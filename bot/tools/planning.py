@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from decimal import Decimal
 from functools import partial
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from sqlalchemy import delete, insert, select, update
 
 from bot.errors import ModelMustRetry
 from bot.policy.gate import Effect
-from bot.store import board, journal, mail
+from bot.store import board, journal, mail, money
 from bot.store.database import Tx
 from bot.store.schema import agent, approval, run, task, tool_call
 from bot.tools.base import Args, Outcome, Tool, ToolContext
@@ -20,6 +21,7 @@ from bot.types import Json
 
 LEAD = "lead"
 PLAN_ASK = 12  # a plan of more tasks is shown to the requester first; 0: never
+PLAN_ASK_COST = Decimal(10)  # and one that will likely cost more US dollars; 0: never
 ANSWER_S = 7 * 86_400.0
 AGREED = re.compile(r"(?i)\W*(yes|ok|okay|approved?|go|go ahead|do it|fine|looks? good|lgtm)\W*\Z")
 
@@ -58,19 +60,20 @@ class PlanArgs(Args):
     reason: str = Field(description="Why this way of working, in one sentence for the requester.")
 
 
-async def plan(ask_above: int, ctx: ToolContext, args: PlanArgs) -> Outcome:
-    """Record or replace the plan; a large one waits for the requester inside this call."""
+async def plan(ask_above: int, ask_over: Decimal, ctx: ToolContext, args: PlanArgs) -> Outcome:
+    """Record or replace the plan; a large or dear one waits for the requester inside this call."""
     part = await ctx.db.read(lambda c: _part(c, ctx))
-    large = not part and 0 < ask_above < len(args.tasks)
+    expected = await ctx.db.read(lambda c: money.expected(c, ctx.run_id, len(args.tasks)))
+    large = not part and (0 < ask_above < len(args.tasks) or 0 < ask_over < expected)
     name = f"{ctx.run_id[-12:]}-p{hashlib.sha256(f'{ctx.agent_id}/{ctx.call_id}'.encode()).hexdigest()[:10]}"
 
     def commit(tx: Tx) -> Json:
         changed = _replace(tx, ctx, args, part)
         if large and not changed["agreed"]:
-            _ask(tx, ctx, args, name)
+            _ask(tx, ctx, args, name, expected)
         return {"ok": True, "tasks": [one.id for one in args.tasks], "mode": changed["mode"]}
 
-    if large and not await ctx.db.read(lambda c: _agreed(c, ctx.run_id, _digest(args))):
+    if large and not await ctx.db.read(lambda c: _agreed(c, ctx.run_id, digest(args.tasks))):
         return Outcome({}, commit=lambda tx: commit(tx) and None, parks={"for": "answer", "approval": name})
     return Outcome({}, commit=commit)
 
@@ -83,15 +86,16 @@ def _part(connection: Any, ctx: ToolContext) -> str:
     return str(found or ctx.agent_name)
 
 
-def _digest(args: PlanArgs) -> str:
-    return journal.sha256_of([one.model_dump() for one in args.tasks])
+def digest(tasks: list[PlannedTask]) -> str:
+    """The hash to which an approval of a plan is bound."""
+    return journal.sha256_of([one.model_dump() for one in tasks])
 
 
-def _agreed(connection: Any, run_id: str, digest: str) -> bool:
+def _agreed(connection: Any, run_id: str, sha256: str) -> bool:
     return bool(
         connection.execute(
             select(approval.c.id).where(
-                approval.c.run_id == run_id, approval.c.kind == "plan", approval.c.args_sha256 == digest,
+                approval.c.run_id == run_id, approval.c.kind == "plan", approval.c.args_sha256 == sha256,
                 approval.c.status == "approved",
             )
         ).first()
@@ -117,7 +121,7 @@ def _replace(tx: Tx, ctx: ToolContext, args: PlanArgs, part: str) -> Json:
         journal.append(tx, ctx.run_id, "plan.changed", body)
     else:
         journal.append(tx, ctx.run_id, "plan", {"tasks": ids, "reason": args.reason, "mode": mode, "part": part})
-    return {"mode": mode, "agreed": _agreed(tx.connection, ctx.run_id, _digest(args))}
+    return {"mode": mode, "agreed": _agreed(tx.connection, ctx.run_id, digest(args.tasks))}
 
 
 def _check(before: board.Board, own: board.Board, tasks: list[PlannedTask]) -> None:
@@ -173,8 +177,8 @@ def _mode(tasks: list[PlannedTask]) -> str:
     return "coordination" if any(one.depends_on for one in tasks) else "delegation"
 
 
-def _ask(tx: Tx, ctx: ToolContext, args: PlanArgs, name: str) -> None:
-    """Show a large plan to the requester before anything of it begins."""
+def _ask(tx: Tx, ctx: ToolContext, args: PlanArgs, name: str, expected: Decimal) -> None:
+    """Show a large or dear plan to the requester before anything of it begins."""
     tx.execute(
         update(approval)
         .where(approval.c.run_id == ctx.run_id, approval.c.kind == "plan", approval.c.status == "pending")
@@ -187,10 +191,10 @@ def _ask(tx: Tx, ctx: ToolContext, args: PlanArgs, name: str) -> None:
     tx.execute(
         insert(approval).values(
             id=name, team_id=ctx.team, run_id=ctx.run_id, kind="plan", agent_id=ctx.agent_id, call_id=ctx.call_id,
-            person=ctx.requester, args_sha256=_digest(args), status="pending", asked_at=tx.now(),
+            person=ctx.requester, args_sha256=digest(args.tasks), status="pending", asked_at=tx.now(),
             expires_at=tx.now() + ANSWER_S,
             preview={"title": f"a plan of {len(tasks)} tasks", "tasks": tasks, "reason": args.reason,
-                     "from": ctx.agent_name},
+                     "from": ctx.agent_name, "estimate": f"{expected:f}" if expected else ""},
         )
     )  # fmt: skip
     journal.append(tx, ctx.run_id, "asked", {"approval": name, "about": "plan"}, agent_id=ctx.agent_id)
@@ -203,7 +207,9 @@ def answer_content(given: Any) -> Json:
             return {"ok": False, "error": "Nobody answered in time; go on without, or finish blocked."}
         return {"ok": True, "answer": given["answer"], "by": given["decided_by"]}
     if given["status"] == "approved" or (given["status"] == "answered" and AGREED.match(given["answer"])):
-        return {"ok": True, "approved_by": given["decided_by"]}
+        tasks, dropped = [one["id"] for one in given["preview"]["tasks"]], given["preview"].get("dropped", [])
+        changed = {"tasks": tasks, "dropped": dropped} if dropped else {}
+        return {"ok": True, "approved_by": given["decided_by"], **changed}
     words = {
         "answered": f"The requester wants the plan changed: {given['answer']}",
         "rejected": "The requester rejected the plan. Ask what should be different, or finish refused.",
@@ -365,10 +371,11 @@ async def release_task(ctx: ToolContext, args: ReleaseArgs) -> Outcome:
     return Outcome({}, commit=commit)
 
 
-def planning_tools(plan_ask: int = PLAN_ASK) -> list[Tool]:
+def planning_tools(plan_ask: int = PLAN_ASK, plan_ask_cost: Decimal = PLAN_ASK_COST) -> list[Tool]:
     return [
         Tool("plan", "Record the plan: tasks with acceptance criteria and dependencies. Calling it again replaces "
-             "what nobody has begun. Only for work that needs several parts.", Effect.TEAM, partial(plan, plan_ask),
+             "what nobody has begun. Only for work that needs several parts.", Effect.TEAM,
+             partial(plan, plan_ask, plan_ask_cost),
              PlanArgs),
         Tool("depend", "Add a dependency that you found while working; the plan shows it with your reason.",
              Effect.TEAM, depend, DependArgs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,7 @@ from bot.store.schema import agent, artifact
 from bot.store.schema import journal as rows
 from bot.store.schema import mail as letters
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
-from bot.tools.planning import LEAD, PLAN_ASK, can_start, may_begin, planning_tools
+from bot.tools.planning import LEAD, PLAN_ASK, PLAN_ASK_COST, can_start, may_begin, planning_tools
 from bot.types import Json
 
 MAX_AGENTS = 24
@@ -452,10 +453,11 @@ def add_artifact(tx: Tx, ctx: ToolContext, name: str, data: bytes, path: str) ->
     )  # fmt: skip
 
 
-def team_tools(plan_ask: int = PLAN_ASK) -> list[Tool]:
-    """The tools of a team; a plan of more than `plan_ask` tasks is shown to the requester first."""
+def team_tools(plan_ask: int = PLAN_ASK, plan_ask_cost: Decimal = PLAN_ASK_COST) -> list[Tool]:
+    """The tools of a team; a plan of more than `plan_ask` tasks, or one that will likely cost more than
+    `plan_ask_cost` US dollars, is shown to the requester first."""
     return [
-        *planning_tools(plan_ask),
+        *planning_tools(plan_ask, plan_ask_cost),
         Tool("spawn_agent", "Add a specialist with its own context to the team; it starts at once.", Effect.TEAM,
              spawn_agent, SpawnArgs),
         Tool("list_team", "Who is in the team and does what, the plan's state, and whether your messages were read.",

@@ -351,9 +351,7 @@ def test_an_agent_stopped_by_its_lead_leaves_its_call_and_no_process_and_others_
             await on.until(run_id, lambda _: all(place.exists() for place in places))
             assert processes(f"{run_id}/anna") and processes(f"{run_id}/ben")
             await on.say(ts, "only the first part, please")
-            async with asyncio.timeout(30):
-                while processes(f"{run_id}/anna"):
-                    await asyncio.sleep(0.05)
+            await on.until(run_id, lambda _: not processes(f"{run_id}/anna"))
             assert processes(f"{run_id}/ben")
             view = await on.until(run_id, lambda v: {a.name: a.status for a in v.agents}["anna"] == "stopped")
             assert {x.id: x.status for x in view.tasks} == {"ben": "working", "anna": "pending"}
