@@ -43,9 +43,10 @@ class WindowSize(_Part):
 
 
 class Pattern(_Part):
-    """A rule of the offline model: what matches is the quote; named groups fill the value."""
+    """A rule of the offline model: what matches, or its sentence, is the quote; named groups fill the value."""
 
     pattern: str
+    whole: str = Field(default="match", pattern="^(match|sentence)$")
     value: Any = None
 
 

@@ -13,6 +13,8 @@ _FORM = re.compile(r"<form\b[^>]*>\n(.*?)\n</form>", re.DOTALL)
 _RULES = re.compile(r"<offline>(.*?)</offline>", re.DOTALL)
 _ITEM = re.compile(r"<item>(.*?)</item>", re.DOTALL)
 _LINE = re.compile(r"\[([^\]\s]+)\] (.*)")
+_SENTENCE = re.compile(r"(?<=[.;:!?])\s+(?=[A-Z0-9(\"“‘'\[])|\n(?=\s*(?:\d+[.)]|\([a-z]\)|[-•*#]))")
+_LONG = 1_500  # characters; where a sentence seems longer, the line is quoted
 _MOST = 200  # entries of one question in one window
 
 Rules = Mapping[str, list[Mapping[str, Any]]]
@@ -50,17 +52,31 @@ def _answers(questions: Iterable[str], rules: Rules, shown: str) -> list[dict[st
         entries: dict[tuple[int, int], dict[str, Any]] = {}
         for rule in rules.get(question, ()):
             for match in re.finditer(rule["pattern"], text):
-                quote = match.group().strip()
+                start, end = _around(text, *match.span()) if rule.get("whole") == "sentence" else match.span()
+                quote = text[start:end].strip()
                 if not quote or len(entries) >= _MOST:
                     continue
-                start = match.start() + len(match.group()) - len(match.group().lstrip())
+                start += len(text[start:end]) - len(text[start:end].lstrip())
                 at = max(i for i, begin in enumerate(starts) if begin <= start)
                 entry: dict[str, Any] = {"quote": quote, "at": anchors[at]}
                 if "value" in rule:
                     entry["value"] = _filled(rule["value"], match.groupdict(default=""))
-                entries.setdefault(match.span(), entry)
+                entries.setdefault((start, end), entry)
         told.append({"question": question, "found": bool(entries), "entries": [entries[s] for s in sorted(entries)]})
     return told
+
+
+def _around(text: str, start: int, end: int) -> tuple[int, int]:
+    """The sentence that a match stands in."""
+    low, high = max(0, start - _LONG), min(len(text), end + _LONG)
+    before = [cut.end() for cut in _SENTENCE.finditer(text, low, start)]
+    after = _SENTENCE.search(text, max(start, end - 1), high)
+    first = before[-1] if before else (0 if low == 0 else -1)
+    last = after.start() if after else (len(text) if high == len(text) else -1)
+    if first < 0 or last < 0 or last - first > _LONG:
+        first = text.rfind("\n", 0, start) + 1
+        last = text.find("\n", end)
+    return first, last if last >= 0 else len(text)
 
 
 def _filled(value: Any, groups: Mapping[str, str]) -> Any:
