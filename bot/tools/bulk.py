@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import hashlib
+import json
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -39,7 +40,9 @@ class WorkArgs(Args):
     folder: str = Field(default="", description="A Drive folder by id or name, with the folders inside it.")
     question: str = Field(default="", description="One question to every document, when no form fits.")
     skill: str = Field(default="", description="The skill that has the form.")
-    form: str = Field(default="", description="A form of that skill.")
+    form: str = Field(
+        default="", description="A form of that skill; or without a skill, a form as a .json file of your workspace."
+    )
     save_as: str = Field(default="", description="Where the results go; a .jsonl file, with a .csv beside it.")
     deadline: bool = Field(default=True, description="False: it may take a day, at half the price.")
 
@@ -51,7 +54,7 @@ class BulkTool:
         self._library, self._google, self._model = library, google, model
 
     async def run(self, ctx: ToolContext, args: WorkArgs) -> Outcome:
-        form = self._form(args)
+        form = self._form(ctx.workspace, args)
         save_as = args.save_as or f"results/{safe_name(form.name)}.jsonl"
         if not save_as.endswith(".jsonl"):
             raise ModelMustRetry("save_as is the name of a .jsonl file.")
@@ -65,9 +68,14 @@ class BulkTool:
         inputs = {"save_as": save_as, "call": ctx.call_id, "deadline": args.deadline}
         return Outcome({}, commit=lambda tx: self._fix(tx, ctx, form, sources, inputs), parks={"for": "items"})
 
-    def _form(self, args: WorkArgs) -> Form:
+    def _form(self, workspace: Workspace, args: WorkArgs) -> Form:
         if args.question and not args.form:
             return forms.of_question(args.question)
+        if args.form.endswith(".json") and not args.skill and not args.question:
+            try:
+                return forms.read(json.loads(workspace.text(args.form)), PurePosixPath(args.form).stem)
+            except ValueError as error:
+                raise ModelMustRetry(f"{args.form} is no form: {error}.") from error
         if not args.skill or not args.form or args.question:
             raise ModelMustRetry("Give either a question, or a skill and one of its forms.")
         try:

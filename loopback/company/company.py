@@ -10,9 +10,13 @@ from typing import Any, NamedTuple
 
 from loopback.company import catalog as c
 from loopback.company.books import CLOSE, Books, cents, forecast, ordinary_books, quarter_of, scale_of, settle
+from loopback.company.contracts import contracts
 from loopback.company.drive import drive_files
+from loopback.company.filing import filing
 from loopback.company.launch import BRAND_FILE, CRM_FILE, launch
+from loopback.company.meeting import transcript
 from loopback.company.planting import Cause, choose_products, plant, plant_imbalance
+from loopback.company.survey import survey
 from loopback.company.workspace import workspace
 
 PERIOD = f"{CLOSE[0]}-Q{CLOSE[1]}"
@@ -52,6 +56,7 @@ class Company:
     small: bool
     workspace: dict[str, Any]
     drive: dict[str, str]
+    papers: dict[str, bytes]  # files of the Drive that are no text of ours, by path
     entries: tuple[EntryLine, ...]
     forecast: dict[tuple[str, str], Decimal]
     crm: dict[str, Any]
@@ -76,11 +81,20 @@ def generate(seed: int, *, small: bool = False) -> Company:
     }
     next_launch = launch(seed, small=small)
     truth["launch"] = next_launch.planted
+    asked = survey(seed, small=small)
+    truth["survey"] = asked.truth
+    papers: dict[str, bytes] = {}
+    for name, (files, planted) in {
+        "contracts": contracts(seed, small=small), "meeting": transcript(seed), "filing": filing(seed, small=small)
+    }.items():  # fmt: skip
+        papers |= files
+        truth[name] = planted
     return Company(
         seed,
         small,
         workspace(small),
-        {**drive_files(scale), BRAND_FILE: next_launch.brand},
+        {**drive_files(scale), BRAND_FILE: next_launch.brand, **asked.files},
+        papers,
         tuple(_entry_lines(books, ids)),
         forecast(scale, CLOSE),
         next_launch.crm,
@@ -159,6 +173,10 @@ def write(company: Company, out: Path, truth: Path | None = None) -> None:
             writer.writerows(rows)
     for name, text in company.drive.items():
         (out / "drive" / name).write_text(text, encoding="utf-8")
+    for name, data in company.papers.items():
+        place = out / "drive" / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data)
     (out / "crm").mkdir(exist_ok=True)
     _write_json(out / "crm" / CRM_FILE, company.crm)
     _write_json(out / "workspace.json", company.workspace)
