@@ -19,6 +19,8 @@ from bot.tools.base import ToolContext
 from bot.tools.formula import FormulaError, evaluate, rename
 from bot.types import Json
 
+AT_ONCE = 500  # names in one statement
+
 
 @dataclass(frozen=True)
 class Claims:
@@ -29,14 +31,18 @@ class Claims:
 
 
 class Sources:
-    """The agent's files as cited: each is read once."""
+    """The agent's files as cited: each is read once; what was counted in them is given."""
 
-    def __init__(self, ctx: ToolContext, made_by: dict[str, str]) -> None:
-        self._ctx, self._made_by = ctx, made_by
+    def __init__(
+        self, ctx: ToolContext, made_by: dict[str, str], counts: dict[tuple[str, str], str] | None = None
+    ) -> None:
+        self._ctx, self._made_by, self._counts = ctx, made_by, counts or {}
         self._tables: dict[str, list[dict[str, str]]] = {}
 
     def value(self, source: Json) -> str:
-        """The cell that a source names. Raises ModelMustRetry when there is none."""
+        """The cell that a source names, or what its SQL comes to. Raises ModelMustRetry when there is none."""
+        if "sql" in source:
+            return self._counts[str(source.get("file", "")), str(source["sql"])]
         missing = [key for key in ("file", "row", "column") if key not in source]
         if missing:
             raise ModelMustRetry(f"A source names no {missing[0]}: {source}.")
@@ -58,6 +64,13 @@ class Sources:
         if parts[0] == "inbox" and len(parts) > 2:
             return parts[1]
         return self._made_by.get(str(source["file"]), self._ctx.call_id)
+
+
+def queries(result: Json) -> list[tuple[str, str]]:
+    """The counts that a script's figures rest on: (file, SQL), each once."""
+    inputs = (i for key in ("figures", "findings") for item in result.get(key, []) for i in item.get("inputs", []))
+    sources = (i.get("source") or {} for i in inputs)
+    return list(dict.fromkeys((str(s.get("file", "")), str(s["sql"])) for s in sources if "sql" in s))
 
 
 def made_by(connection: Connection, agent_id: str) -> dict[str, str]:
@@ -101,14 +114,17 @@ def _complete(what: str, item: Json, keys: tuple[str, ...]) -> None:
 
 
 def _input(item: Json, sources: Sources) -> Json:
+    if "sql" in (item.get("source") or {}):
+        item = {"ref": f"{item['source'].get('file', '')}: {item['source']['sql']}", **item}
     _complete("input", item, ("ref", "kind", "value"))
     source = item.get("source")
     if source is None:
         raise ModelMustRetry(f"The input {item.get('ref')} names no source.")
     seen = sources.value(source)
     if not _equal(seen, str(item["value"])):
+        place = f"row {source['row']}" if "row" in source else "when counted again"
         raise ModelMustRetry(
-            f"The input {item.get('ref')} says {item['value']}; {source['file']} row {source['row']} says {seen}."
+            f"The input {item.get('ref')} says {item['value']}; {source['file']} {place} says {seen}."
         )
     return {**item, "via": sources.via(source)}
 
@@ -122,51 +138,58 @@ def _equal(seen: str, said: str) -> bool:
 
 def record(tx: Tx, ctx: ToolContext, claims: Claims) -> None:
     """Keep the claims as rows; the same agent's earlier ones of the same name are replaced."""
+    seen = select(evidence.c.ref, evidence.c.via, evidence.c.value, evidence.c.id).where(
+        evidence.c.run_id == ctx.run_id
+    )
+    known = {(row.ref, row.via, row.value): row.id for row in tx.execute(seen)}
+    fresh: list[Json] = []
+
+    def seen_as(item: Json) -> str:
+        key = str(item["ref"]), str(item["via"]), str(item["value"])
+        if key not in known:
+            known[key] = journal.next_id(tx, ctx.run_id, "e")
+            fresh.append(
+                {
+                    "run_id": ctx.run_id, "id": known[key], "team_id": ctx.team, "agent_id": ctx.agent_id,
+                    "kind": item["kind"], "ref": key[0], "url": item.get("url", ""), "value": key[2], "via": key[1],
+                    "labels": {},
+                }
+            )  # fmt: skip
+        return str(known[key])
+
+    made: dict[str, Json] = {}
+    position = _last(tx, ctx, figure)
     for item in claims.figures:
-        ids = [_evidence(tx, ctx, i) for i in item["inputs"]]
+        ids = [seen_as(i) for i in item["inputs"]]
         names = {i["as"]: eid for i, eid in zip(item["inputs"], ids, strict=True)}
-        tx.execute(delete(figure).where(figure.c.run_id == ctx.run_id, figure.c.id == item["id"]))
-        position = tx.execute(
-            select(func.coalesce(func.max(figure.c.position), 0)).where(figure.c.run_id == ctx.run_id)
-        ).scalar_one()
-        tx.execute(
-            insert(figure).values(
-                run_id=ctx.run_id, id=item["id"], team_id=ctx.team, agent_id=ctx.agent_id, label=item["label"],
-                value=item["value"], unit=item.get("unit", ""), formula=rename(item["formula"], names),
-                inputs=list(dict.fromkeys(ids)), position=position + 1,
-            )
-        )  # fmt: skip
-    if claims.findings:
-        tx.execute(delete(finding).where(finding.c.run_id == ctx.run_id, finding.c.agent_id == ctx.agent_id))
+        made[item["id"]] = {
+            "run_id": ctx.run_id, "id": item["id"], "team_id": ctx.team, "agent_id": ctx.agent_id,
+            "label": item["label"], "value": item["value"], "unit": item.get("unit", ""),
+            "formula": rename(item["formula"], names), "inputs": list(dict.fromkeys(ids)),
+            "position": (position := position + 1),
+        }  # fmt: skip
+    findings, position = [], _last(tx, ctx, finding)
     for item in claims.findings:
-        position = tx.execute(
-            select(func.coalesce(func.max(finding.c.position), 0)).where(finding.c.run_id == ctx.run_id)
-        ).scalar_one()
-        tx.execute(
-            insert(finding).values(
-                run_id=ctx.run_id, position=position + 1, team_id=ctx.team, agent_id=ctx.agent_id,
-                kind=item["kind"], account=item.get("account", ""), department=item.get("department", ""),
-                period=item.get("period", ""), amount=str(item.get("amount", "")),
-                entries=list(item.get("entries", [])), text=item.get("text", ""),
-                evidence=[_evidence(tx, ctx, i) for i in item["inputs"]],
-            )
+        findings.append(
+            {
+                "run_id": ctx.run_id, "position": (position := position + 1), "team_id": ctx.team,
+                "agent_id": ctx.agent_id, "kind": item["kind"], "account": item.get("account", ""),
+                "department": item.get("department", ""), "period": item.get("period", ""),
+                "amount": str(item.get("amount", "")), "entries": list(item.get("entries", [])),
+                "text": item.get("text", ""), "evidence": [seen_as(i) for i in item["inputs"]],
+            }
         )  # fmt: skip
+    replaced = list(made)
+    for at in range(0, len(replaced), AT_ONCE):
+        part = replaced[at : at + AT_ONCE]
+        tx.execute(delete(figure).where(figure.c.run_id == ctx.run_id, figure.c.id.in_(part)))
+    if findings:
+        tx.execute(delete(finding).where(finding.c.run_id == ctx.run_id, finding.c.agent_id == ctx.agent_id))
+    for table, rows in ((evidence, fresh), (figure, list(made.values())), (finding, findings)):
+        if rows:
+            tx.connection.execute(insert(table), rows)
 
 
-def _evidence(tx: Tx, ctx: ToolContext, item: Json) -> str:
-    ref, via, value = str(item["ref"]), str(item["via"]), str(item["value"])
-    known: Any = tx.execute(
-        select(evidence.c.id).where(
-            evidence.c.run_id == ctx.run_id, evidence.c.ref == ref, evidence.c.via == via, evidence.c.value == value
-        )
-    ).scalar()
-    if known:
-        return str(known)
-    eid = journal.next_id(tx, ctx.run_id, "e")
-    tx.execute(
-        insert(evidence).values(
-            run_id=ctx.run_id, id=eid, team_id=ctx.team, agent_id=ctx.agent_id, kind=item["kind"], ref=ref,
-            url=item.get("url", ""), value=value, via=via, labels={},
-        )
-    )  # fmt: skip
-    return eid
+def _last(tx: Tx, ctx: ToolContext, table: Any) -> int:
+    found = tx.execute(select(func.coalesce(func.max(table.c.position), 0)).where(table.c.run_id == ctx.run_id))
+    return int(found.scalar_one())

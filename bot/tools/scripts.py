@@ -15,6 +15,7 @@ from bot.store.database import Tx
 from bot.tools import figures
 from bot.tools.base import Args, Outcome, Tool, ToolContext
 from bot.tools.child import run_child
+from bot.tools.tables import counted
 from bot.workspace import Workspace
 
 HIDDEN = ("figures", "findings", "checks")  # kept as rows; the model gets their number
@@ -42,7 +43,8 @@ class ScriptTool:
         if not answer.get("ok"):
             return Outcome({"ok": False, "error": str(answer.get("error", f"{args.script} said no"))}, is_error=True)
         made_by = await ctx.db.read(lambda c: figures.made_by(c, ctx.agent_id))
-        claims = await asyncio.to_thread(figures.checked, ctx, answer, figures.Sources(ctx, made_by))
+        counts = await counted(ctx, figures.queries(answer))
+        claims = await asyncio.to_thread(figures.checked, ctx, answer, figures.Sources(ctx, made_by, counts))
         shown = {k: v for k, v in answer.items() if k not in HIDDEN}
         shown |= {f"{k}_recorded": len(answer[k]) for k in ("figures", "findings") if answer.get(k)}
         if "checks" in answer:

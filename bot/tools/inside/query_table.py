@@ -8,6 +8,10 @@ from typing import Any
 
 MOST_ROWS = 200_000
 MOST_BYTES = 6 * 1024**2
+SETTINGS: dict[str, Any] = {
+    "threads": "2", "memory_limit": "1GB", "temp_directory": "", "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -28,25 +32,28 @@ def query(sql: str, tables: dict[str, str]) -> dict[str, Any]:
     """The rows of the one statement."""
     import duckdb
 
-    settings: dict[str, Any] = {
-        "threads": "2", "memory_limit": "1GB", "temp_directory": "", "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }  # fmt: skip
-    with duckdb.connect(":memory:", config=settings) as db:
+    with duckdb.connect(":memory:", config=SETTINGS) as db:
         try:
             for alias, path in tables.items():
                 load(db, alias, path)
             # From here on the files are closed to SQL, and so are the settings.
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
-            statements = db.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise Refused("Give one SELECT statement; each call is answered on its own.")
-            found = db.execute(statements[0])
+            found = db.execute(one_select(db, sql))
             names = unique([column[0] for column in found.description or ()])
             return {"ok": True, "columns": names, "rows": fetched(found, names)}
         except duckdb.Error as error:
             raise Refused(f"The query failed: {str(error).splitlines()[0]}") from error
+
+
+def one_select(db: Any, sql: str) -> Any:
+    """The one statement of a text. Raises Refused when it is anything but a SELECT."""
+    import duckdb
+
+    statements = db.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise Refused("Give one SELECT statement; each call is answered on its own.")
+    return statements[0]
 
 
 def fetched(found: Any, names: list[str]) -> list[dict[str, Any]]:
