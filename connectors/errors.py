@@ -2,6 +2,7 @@
 
 ConnectorError
 ├── BadInput           the caller: the request cannot be meant; correct it
+│   └── Misplaced      the caller: a change does not say clearly which words it replaces
 ├── NotFound           the requester: no such file, or it is not shared with this account
 ├── Forbidden          the requester: somebody must grant access
 ├── SignInNeeded       whoever runs Cadre, or the person whose account it is: credentials are missing or expired
@@ -27,6 +28,15 @@ class ConnectorError(Exception):
 
 class BadInput(ConnectorError):
     """The service did not accept this request."""
+
+
+class Misplaced(BadInput):
+    """The words to be changed are not in the document, or stand there more than once."""
+
+    def __init__(self, message: str | None = None, *, quote: str = "", places: int = 0) -> None:
+        super().__init__(message)
+        self.quote = quote
+        self.places = places  # how often the words were found
 
 
 class NotFound(ConnectorError):

@@ -53,7 +53,7 @@ class Package:
             raise Unreadable(f"{self.name} is a damaged Word file: {part} is missing.", name=self.name)
         return parse_part(self.name, part, data)
 
-    def bytes(self) -> bytes:
+    def packed(self) -> bytes:
         """The file with these parts."""
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -105,7 +105,7 @@ def read_docx(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
                     lines += [line for line in lines_of(note, "accepted") if line.strip()]
     pictures = sum(1 for part in package.parts if part.startswith(f"{folder}/media/"))
     unread = (f"{pictures} picture{'s' if pictures > 1 else ''} in it not read.",) if pictures else ()
-    return "\n".join(lines), unread
+    return "\n".join(lines).replace("\f", "\n"), unread
 
 
 def lines_of(block: etree._Element, view: View) -> Iterator[str]:
@@ -120,7 +120,7 @@ def lines_of(block: etree._Element, view: View) -> Iterator[str]:
         else:
             held += text_of(element, view)
             if not _end_is_gone(element, view):
-                yield re.sub(r"[\n\f\r]+", "\n", held)
+                yield held
                 held = ""
     if held:
         yield held
@@ -150,7 +150,7 @@ def atoms(element: etree._Element, view: View) -> Iterator[tuple[etree._Element,
         if tag == W + "t" or (tag == W + "delText" and view == "rejected"):
             yield child, child.text or ""
         elif tag == W + "br":
-            yield child, "\n"
+            yield child, "\f" if child.get(W + "type") == "page" else "\n"
         elif tag in _SIGNS:
             yield child, _SIGNS[tag]
         elif tag == W + "r":
