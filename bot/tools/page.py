@@ -13,8 +13,9 @@ from bot.tools.pages.html import to_html
 
 DESCRIPTION = (
     "Make one self-contained HTML page from page data, a JSON file of your workspace: {title, kicker, lead: [text], "
-    "sections: [{title, id, blocks}], notes: [text]}. Blocks by type: text {text}; list {items, ordered}; "
-    "table {columns: [{label, align, verbatim}], rows, caption}; bars {series, rows: [{label, figures: [id or "
+    "wide, sections: [{title, id, blocks}], notes: [text]}. Blocks by type: text {text}; list {items, ordered}; "
+    "table {columns: [{label, align, verbatim}], rows, caption, sort}, a cell is a text or {text, tone: good, warn, "
+    "bad or none, verbatim}; tiles {items: [{label, text, tone}]}; bars {series, rows: [{label, figures: [id or "
     "null per series], note}], caption, missing, max}; quotes {items: [{text, place, url, note}]}; "
     "sides {items: [{label, text, quotes}], caption}; passages {items: [{id, place, text}]}; "
     "details {summary, blocks}; each may have an id. Texts may hold **bold**, `words of a source`, "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import re
 
@@ -127,3 +129,21 @@ def test_a_link_leads_to_the_web_or_within_the_page(ctx, url):
         page(ctx, sections=blocks({"type": "quotes", "items": [{"text": "x", "place": "there", "url": url}]}))
     tree, _ = page(ctx, lead=[f"[there]({url})"])
     assert not tree.xpath("//a")
+
+
+def test_a_table_that_people_may_sort_brings_one_script_that_the_page_itself_allows(ctx):
+    cells = [{"text": "three months", "tone": "good"}, {"text": "<b>1 & 2</b>", "tone": "bad", "verbatim": True}]
+    table = {"type": "table", "columns": [{"label": "A"}, {"label": "B"}], "rows": [cells], "sort": True}
+    tree, text = page(ctx, sections=blocks(table))
+    (script,) = tree.xpath("//script/text()")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert [cell.text_content() for cell in tree.xpath("//td")] == ["three months", "<b>1 & 2</b>"]
+    assert tree.xpath("//td[2]/span")[0].get("class") == "tone bad"
+
+
+def test_numbers_on_tiles_and_in_toned_cells_need_a_source_like_any_other(ctx):
+    tile = {"type": "tiles", "items": [{"label": "read", "text": "12,5"}]}
+    cell = {"type": "table", "columns": [{"label": "A"}], "rows": [[{"text": "34 found", "tone": "bad"}]]}
+    for block, number in ((tile, "12,5"), (cell, "34")):
+        assert number in page(ctx, sections=blocks(block))[1]

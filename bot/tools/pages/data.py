@@ -41,13 +41,25 @@ class Column(Part):
     verbatim: bool = False  # words of a source, kept as they are
 
 
+Tone = Literal["", "good", "warn", "bad", "none"]  # how a reader should take it
+
+
+class Cell(Part):
+    """A cell of a table with a tone."""
+
+    text: str
+    tone: Tone = ""
+    verbatim: bool = False  # words of a source, kept as they are
+
+
 class Table(Part):
     """Rows under named columns."""
 
     type: Literal["table"]
     columns: tuple[Column, ...] = Field(min_length=1)
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
     caption: str = ""
+    sort: bool = False  # people may sort it by a column
     id: str = Field("", pattern=ANCHOR + "|^$")
 
 
@@ -115,6 +127,20 @@ class Passages(Part):
     id: str = Field("", pattern=ANCHOR + "|^$")
 
 
+class Tile(Part):
+    """One number that people look for, and what it is."""
+
+    label: str
+    text: str
+    tone: Tone = ""
+
+
+class Tiles(Part):
+    type: Literal["tiles"]
+    items: tuple[Tile, ...] = Field(min_length=1, max_length=8)
+    id: str = Field("", pattern=ANCHOR + "|^$")
+
+
 class Details(Part):
     """Blocks folded away."""
 
@@ -124,7 +150,9 @@ class Details(Part):
     id: str = Field("", pattern=ANCHOR + "|^$")
 
 
-Block = Annotated[Text | Points | Table | Bars | Quotes | Sides | Passages | Details, Field(discriminator="type")]
+Block = Annotated[
+    Text | Points | Table | Bars | Quotes | Sides | Passages | Tiles | Details, Field(discriminator="type")
+]
 
 
 class Section(Part):
@@ -138,6 +166,7 @@ class Page(Part):
 
     title: str = Field(min_length=1, max_length=200)
     kicker: str = ""
+    wide: bool = False  # for tables of many columns
     lead: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
@@ -164,7 +193,11 @@ def _own(block: Block) -> Iterator[str]:
         case Table():
             yield block.caption
             for row in block.rows:
-                yield from (cell for cell, column in zip(row, block.columns, strict=False) if not column.verbatim)
+                for cell, column in zip(row, block.columns, strict=False):
+                    if isinstance(cell, str) and not column.verbatim:
+                        yield cell
+                    elif isinstance(cell, Cell) and not (cell.verbatim or column.verbatim):
+                        yield cell.text
         case Bars():
             yield from (block.caption, *(row.note for row in block.rows))
         case Quotes(items=quotes):
@@ -173,6 +206,8 @@ def _own(block: Block) -> Iterator[str]:
             yield block.caption
             for side in block.items:
                 yield from (side.text, *(quote.note for quote in side.quotes))
+        case Tiles():
+            yield from (word for tile in block.items for word in (tile.label, tile.text))
         case Details():
             yield block.summary
             for inner in block.blocks:

@@ -1,7 +1,9 @@
-"""Page data as one self-contained HTML file: escaped, with every placeholder filled, without scripts."""
+"""Page data as one self-contained HTML file: escaped, with every placeholder filled; its one script is our own."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from bot.tools.pages.data import Bars, Page
+from bot.tools.pages.data import Bars, Details, Page, Table, blocks
 from bot.tools.render import Lookup
 
 _INLINE = re.compile(
@@ -19,6 +21,9 @@ _INLINE = re.compile(
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
+_script = (Path(__file__).parent / "page.js").read_text(encoding="utf-8").strip()
+_SCRIPT = Markup(_script)  # sorts tables and opens what a link leads to
+_ALLOWED = f"'sha256-{base64.b64encode(hashlib.sha256(_script.encode()).digest()).decode()}'"
 
 
 def to_html(page: Page, shown: Lookup) -> str:
@@ -27,7 +32,11 @@ def to_html(page: Page, shown: Lookup) -> str:
     def inline(text: str) -> Markup:
         return _inline(text, shown)
 
-    return _pages.get_template("page.html").render(page=page, inline=inline, bars=lambda block: _bars(block, shown))
+    moves = any(isinstance(block, Details) or (isinstance(block, Table) and block.sort) for block in blocks(page))
+    return _pages.get_template("page.html").render(
+        page=page, inline=inline, bars=lambda block: _bars(block, shown), script=_SCRIPT if moves else "",
+        allowed=Markup(_ALLOWED),
+    )  # fmt: skip
 
 
 def _inline(text: str, shown: Lookup) -> Markup:
