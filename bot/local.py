@@ -138,7 +138,7 @@ class Stage:
                 pending = await self.process.db.read(lambda c: _pending(c, run_id))
                 if pending is not None:
                     ts = await self._card(run_id, pending["id"])
-                    if options.approve != "all" or pending["kind"] not in ("changes", "plan"):
+                    if options.approve != "all" or pending["kind"] not in ("changes", "plan", "call"):
                         await self._settled(run_id)
                         return str(RunStatus.WAITING)
                     await self.act(

@@ -206,9 +206,9 @@ def decide(tx: Tx, approval_id: str, user: str, approved: bool, args_sha256: str
     It binds the person, the run and exactly what was shown: another hash is another proposal.
     """
     row = _approval(tx, approval_id)
-    if row is None or row["kind"] not in ("changes", "plan") or row["args_sha256"] != args_sha256:
+    if row is None or row["kind"] not in ("changes", "plan", "call") or row["args_sha256"] != args_sha256:
         return "void"
-    problem = _closed(tx, row, user)
+    problem = _closed(tx, row, user) or _nobody_asks(tx, row)
     if problem:
         return problem
     approvals.close(tx, row, "approved" if approved else "rejected", user, "")
@@ -271,6 +271,14 @@ def _question(tx: Tx, place: Place, kind: str = "question") -> Any:
 
 def _approval(tx: Tx, approval_id: str) -> Any:
     return tx.execute(select(t.approval).where(t.approval.c.id == approval_id)).mappings().first()
+
+
+def _nobody_asks(tx: Tx, row: Any) -> str:
+    """void when the agent whose single call this is has ended."""
+    if row["kind"] != "call":
+        return ""
+    alive = select(t.agent.c.id).where(t.agent.c.id == row["agent_id"], t.agent.c.status == "live")
+    return "" if tx.execute(alive).first() else "void"
 
 
 def _closed(tx: Tx, row: Any, user: str | None) -> str:

@@ -63,7 +63,7 @@ def why(connection: Connection, run: Any) -> Json:
     asked = _rows(connection, t.approval, run["id"], t.approval.c.asked_at)
     refused = connection.execute(
         select(t.decision.c.tool, t.decision.c.reason)
-        .where(t.decision.c.run_id == run["id"], t.decision.c.verdict.in_(("refuse", "ask")))
+        .where(t.decision.c.run_id == run["id"], t.decision.c.verdict == "refuse")
         .order_by(t.decision.c.at.desc())
         .limit(DECISIONS_SHOWN)
     ).all()

@@ -22,6 +22,7 @@ from bot.types import Json
 
 STALL_S = 600.0  # of an awake agent without a turn, until people are told
 PATIENCE = 3  # times as long, until the agent is ended and its task returns
+ASKED = ("question", "plan", "call")  # what an agent sleeps over until a person answers
 SOON_S = 0.3  # until agents that are about to move have moved
 
 Agents = Mapping[str, Any]
@@ -73,7 +74,7 @@ async def tend(db: Database, claim: Claim, rows: Any, watch: Watch) -> float | b
         if ended:
             return True
     dates = [
-        a["expires_at"] for a in rows.approvals if a["status"] == "pending" and a["kind"] in ("question", "plan")
+        a["expires_at"] for a in rows.approvals if a["status"] == "pending" and a["kind"] in ASKED
     ]
     dates += [x["person"]["remind_at"] for x in _asked(rows) if not x["person"].get("reminded")]
     if any(agent_id.startswith(f"{claim.run_id}/") for agent_id in watch.seen):
@@ -214,7 +215,7 @@ def _asked(rows: Any) -> list[Any]:
 
 
 def _open(one: Any) -> bool:
-    return bool(one["status"] == "pending" and one["kind"] in ("question", "plan"))
+    return bool(one["status"] == "pending" and one["kind"] in ASKED)
 
 
 def _due(rows: Any, now: float) -> bool:

@@ -20,6 +20,7 @@ EXCERPT_MAX = 1_500
 OPTIONS_MAX = 20
 CHANGES_MAX = 12  # shown one by one; more are counted
 PREFORMATTED_ROWS = 12
+CALL_MAX = 11_000  # characters of a single call's arguments
 
 STATUS = {
     "pending": "pending",
@@ -203,9 +204,11 @@ def approval(one: Approval, requester: str, ended: bool, decided_at: float | Non
         blocks += _changes(one.preview.get("changes") or [])
     if one.kind == "plan":
         blocks += sections(messages.planned(one.preview))
+    if one.kind == "call":
+        blocks += _call(one.preview)
     if closed(one, ended):
         return [*blocks, section(messages.outcome(one, decided_at))]
-    if one.kind in ("changes", "plan"):
+    if one.kind in ("changes", "plan", "call"):
         value = {"id": one.id, "sha": one.args_sha256}
         buttons = [
             button(messages.APPROVE, "approve", value, "primary"),
@@ -214,6 +217,8 @@ def approval(one: Approval, requester: str, ended: bool, decided_at: float | Non
         hint = f"Nothing is written before you approve. Fingerprint of these changes: {one.args_sha256[:12]}."
         if one.kind == "plan":
             hint = messages.PLAN_HINT
+        if one.kind == "call":
+            hint = f"It is made exactly as shown, once. Fingerprint of these arguments: {one.args_sha256[:12]}."
     else:
         options = [str(option) for option in one.preview.get("options") or []][:OPTIONS_MAX]
         buttons = [
@@ -227,6 +232,15 @@ def approval(one: Approval, requester: str, ended: bool, decided_at: float | Non
     if buttons:
         blocks.append({"type": "actions", "block_id": f"approval:{one.id}", "elements": buttons})
     return [*blocks, context(hint)]
+
+
+def _call(preview: Json) -> list[Block]:
+    """The arguments of a single call, to the letter; of very long ones the beginning, and how much that is."""
+    text = json.dumps(preview.get("args"), ensure_ascii=False, indent=2)
+    shown = text[:CALL_MAX]
+    blocks = [rich({"type": "rich_text_preformatted", "elements": [words(part)]}) for part in split(shown)]
+    more = f"The first {len(shown):,} of {len(text):,} characters." if len(shown) < len(text) else ""
+    return [*blocks, *([context(more)] if more else [])]
 
 
 def _changes(changes: list[Json]) -> list[Block]:

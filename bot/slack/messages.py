@@ -141,6 +141,9 @@ def asks(approval: Approval, requester: str) -> str:
         return f"<@{requester}> {budget_question(preview)}"
     if approval.kind == "plan":
         return f"<@{requester}> *Work by this plan?* {escape(cut(str(preview.get('reason') or ''), 500))}".rstrip()
+    if approval.kind == "call":
+        tool = str(preview.get("tool")).removeprefix("mcp__").replace("__", ": ", 1)
+        return f"<@{requester}> *May {escape(cut(str(preview.get('from')), 40))} call {escape(tool)} once?*"
     if approval.kind == "question":
         requester = str(preview.get("person") or requester)
         return f"<@{requester}> {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"

@@ -304,7 +304,7 @@ approval = Table(
     Column("id", String(40), primary_key=True),
     _team(),
     _run(),
-    Column("kind", String(12), nullable=False),  # changes | question
+    Column("kind", String(12), nullable=False),  # changes | question | plan | budget | call
     Column("agent_id", String(80), nullable=False, default=""),
     Column("call_id", String(120), nullable=False, default=""),
     Column("change_set_id", String(40), nullable=False, default=""),

@@ -13,12 +13,13 @@ from sqlalchemy import insert, update
 from bot.errors import DependencyFailed, Fenced, ModelMustRetry
 from bot.model.client import Model, ModelRejected, Prompt
 from bot.model.reply import Reply
+from bot.policy.gate import Verdict
 from bot.skills import SkillLibrary
 from bot.store import journal, leases, points
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
-from bot.team import compaction, recovery
+from bot.team import asking, compaction, recovery
 from bot.team.context import inbox_paths
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import Recorder, Turn
@@ -117,6 +118,10 @@ class AgentRunner:
                     return late if late is None else float(late)
                 words = "Nobody wrote in time; go on without, ask somebody else, or finish blocked."
                 content = {"ok": False, "error": words}
+        elif waiting["for"] == "answer" and state.answered is not None and state.answered["kind"] == asking.KIND:
+            await self.db.write(lambda tx: asking.answered(tx, recorder.claim))
+            state.stale = True
+            return True
         elif waiting["for"] == "answer" and state.answered is not None:
             content = answer_content(state.answered)
             failed = not content["ok"]
@@ -278,9 +283,16 @@ class AgentRunner:
             skills=state.role.skills,
         )
         about = f"{ctx.agent_id}/{ctx.call_id}"
+
+        async def make() -> Outcome:
+            return await self._interrupts.guard(recorder.claim, tool.run(ctx, tool.parse(call["args"])))
+
         points.reached(f"tool:{tool.name}:before", about)
         try:
-            outcome = await self._interrupts.guard(recorder.claim, tool.run(ctx, tool.parse(call["args"])))
+            if state.decision(tool.name, tool.effect, call["args"]).verdict is Verdict.ASK:
+                outcome = await asking.made(self.db, recorder.claim, state, call, make)
+            else:
+                outcome = await make()
         except Stopped:
             state.stale = True
             return

@@ -136,7 +136,7 @@ class Recorder:
             tool.parse(block["input"])
         except ModelMustRetry as error:
             return choice, refused(str(error))
-        if choice.verdict in (Verdict.REFUSE, Verdict.ASK):
+        if choice.verdict is Verdict.REFUSE:
             return choice, refused(f"{block['name']} was not allowed: {choice.reason}.")
         return choice, None
 

@@ -1,4 +1,4 @@
-"""The stand-in CRM: python -m loopback.company.crm --data FILE serves its records over MCP, reading only."""
+"""The stand-in CRM: python -m loopback.company.crm --data FILE serves its records over MCP."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 HOST = "127.0.0.1"
-INSTRUCTIONS = "Campaigns, segments and contacts of a company, reading only. Write only to contacts who gave consent."
+INSTRUCTIONS = "Campaigns, segments and contacts of a company. Write only to contacts who gave consent."
 Row = dict[str, Any]
 
 
@@ -39,7 +39,7 @@ class Records:
 
 
 def build_server(records: Records) -> MCPServer[None]:
-    """The server with its three tools."""
+    """The server with its three tools that read and one that writes."""
     server: MCPServer[None] = MCPServer("crm", title="CRM", instructions=INSTRUCTIONS, log_level="WARNING")
 
     def tool(title: str) -> Callable[[Callable[..., object]], object]:
@@ -63,6 +63,20 @@ def build_server(records: Records) -> MCPServer[None]:
     async def contacts(segment: str = "") -> CallToolResult:
         """People with their mail address and consent, of one segment if named."""
         return _answer([r for r in records.rows("contacts", "contact") if segment in ("", r["segment"])])
+
+    writing = ToolAnnotations(
+        title="Note", read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
+    )
+
+    @server.tool(title="Note", annotations=writing)
+    async def add_note(campaign: str, text: str) -> CallToolResult:
+        """Add a note to a campaign's record; everybody at the company sees it."""
+        found = [row for row in records.tables["campaigns"] if row["id"] == campaign]
+        if not found:
+            wrong = TextContent(type="text", text=f"There is no campaign {campaign}.")
+            return CallToolResult(content=[wrong], is_error=True)
+        found[0].setdefault("notes", []).append(text)
+        return _answer([{"campaign": campaign, "notes": len(found[0]["notes"])}])
 
     return server
 

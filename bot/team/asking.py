@@ -1,0 +1,105 @@
+"""A call that others can see and no rule allows is made once, after the requester has seen exactly what it is.
+
+The approval is bound to the person, the run and the hash of the arguments; it serves this one call and no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from bot.store import journal
+from bot.store import schema as t
+from bot.store.database import Database, Tx
+from bot.store.leases import Claim
+from bot.team.state import AgentState
+from bot.tools.base import Outcome, refused
+from bot.types import Json
+
+KIND = "call"
+OPEN_S = 7 * 86_400.0
+WHY_NOT = {
+    "rejected": "The requester looked at this call and rejected it. Do not ask for the same again; go on without.",
+    "expired": "Nobody allowed this call in time. Go on without, or finish blocked.",
+}
+UNCLEAR = (
+    "It was allowed and begun, and Cadre stopped in the middle: whether it happened is not known, and it is not "
+    "made again. Look it up, or name it in your answer."
+)
+
+
+async def made(
+    db: Database, claim: Claim, state: AgentState, call: Any, make: Callable[[], Awaitable[Outcome]]
+) -> Outcome:
+    """What the call came to: a question first, then what `make` gives, once, or why it was not made."""
+    name = _name(claim, call)
+    given = (
+        await db.read(lambda c: c.execute(select(t.approval).where(t.approval.c.id == name)).mappings().first())
+    )  # fmt: skip
+    if given is None or given["status"] == "pending":
+        return Outcome({}, commit=lambda tx: _ask(tx, state, call, name), parks={"for": "answer", "approval": name})
+    agreed = (given["person"], given["run_id"], given["args_sha256"]) == (
+        state.run["requester"], claim.run_id, journal.sha256_of(call["args"]),
+    )  # fmt: skip
+    if given["status"] != "approved" or not agreed:
+        return refused(WHY_NOT.get(given["status"], "This call was not allowed."))
+    before = await db.write(lambda tx: _begin(tx, claim, call))
+    if before is not None:  # an earlier activation used the approval
+        return Outcome(before["result"]) if before["status"] == "done" else refused(UNCLEAR)
+    outcome = await make()
+    await db.write(lambda tx: _ended(tx, claim, call, outcome))
+    return outcome
+
+
+def _name(claim: Claim, call: Any) -> str:
+    digest = hashlib.sha256(f"{claim.agent_id}/{call['id']}".encode()).hexdigest()
+    return f"{claim.run_id[-12:]}-c{digest[:12]}"
+
+
+def _ask(tx: Tx, state: AgentState, call: Any, name: str) -> None:
+    """Show the call to the requester, once; it is asked again after a crash without a second card."""
+    if tx.execute(select(t.approval.c.id).where(t.approval.c.id == name)).first() is not None:
+        return
+    row = state.row
+    preview: Json = {"title": call["name"], "tool": call["name"], "args": call["args"], "from": row["name"]}
+    tx.execute(
+        insert(t.approval).values(
+            id=name, team_id=row["team_id"], run_id=row["run_id"], kind=KIND, agent_id=row["id"], call_id=call["id"],
+            person=state.run["requester"], preview=preview, args_sha256=journal.sha256_of(call["args"]),
+            status="pending", asked_at=tx.now(), expires_at=tx.now() + OPEN_S,
+        )
+    )  # fmt: skip
+    journal.append(tx, row["run_id"], "asked", {"approval": name, "about": KIND}, agent_id=row["id"])
+
+
+def answered(tx: Tx, claim: Claim) -> None:
+    """The agent sleeps in the call no more; what it comes to is found by making it."""
+    tx.fence(claim.agent_id, claim.epoch)
+    tx.execute(update(t.agent).where(t.agent.c.id == claim.agent_id).values(waiting=None))
+
+
+def _begin(tx: Tx, claim: Claim, call: Any) -> Any:
+    """Write down that the call is about to be made; gives what was written before, if it was."""
+    tx.fence(claim.agent_id, claim.epoch)
+    key = call["op_key"]
+    known = tx.execute(select(t.effect).where(t.effect.c.op_key == key)).mappings().first()
+    if known is not None:
+        return known
+    tx.execute(
+        insert(t.effect).values(
+            op_key=key, team_id=call["team_id"], run_id=claim.run_id, kind="write", target=call["name"],
+            args_sha256=call["args_sha256"], epoch=claim.epoch, decision_id=call["decision_id"], status="intent",
+            result={}, intended_at=tx.now(),
+        )
+    )  # fmt: skip
+    return None
+
+
+def _ended(tx: Tx, claim: Claim, call: Any, outcome: Outcome) -> None:
+    """What an error leaves is not known for certain: it may have come after the change."""
+    tx.fence(claim.agent_id, claim.epoch)
+    told: Json = {"status": "unknown"} if outcome.is_error else {"status": "done", "applied_at": tx.now()}
+    tx.execute(update(t.effect).where(t.effect.c.op_key == call["op_key"]).values(result=outcome.content, **told))
