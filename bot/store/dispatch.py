@@ -29,6 +29,7 @@ Handler = Callable[[Claim], Awaitable[float | None]]
 SWEEP_S = 1.0
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
+GATHER_S = {"thread": 0.05}  # kinds that only show: rows that come close together are shown together
 AT_ONCE = 256  # agents at work side by side in one process; more wait in the queue of the engine
 QUEUED = ("agent",)  # who waits there: control and what people see start at once, however many agents are busy
 
@@ -110,9 +111,14 @@ class Dispatcher:
                 self._engine.enqueue(agent_id, kind)
                 return
             self._running[agent_id] = False
-        loop.call_soon_threadsafe(self._spawn, agent_id, kind)
+        if kind in GATHER_S:
+            loop.call_soon_threadsafe(loop.call_later, GATHER_S[kind], self._spawn, agent_id, kind)
+        else:
+            loop.call_soon_threadsafe(self._spawn, agent_id, kind)
 
     def _spawn(self, agent_id: str, kind: str) -> None:
+        if self._stop.is_set():
+            return
         task = asyncio.get_running_loop().create_task(self._run(agent_id, kind))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -126,6 +132,8 @@ class Dispatcher:
     async def _run(self, agent_id: str, kind: str) -> None:
         try:
             held = None
+            with self._lock:  # what woke it until here is in the store, where the claim sees it
+                self._running[agent_id] = False
             with _outlived():  # the sweep comes back to it
                 held = await self.db.write(lambda tx: self._claim(tx, agent_id))
             if held is not None:

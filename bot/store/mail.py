@@ -7,17 +7,37 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bot.store import journal
 from bot.store.database import Tx
-from bot.store.schema import agent, mail, run
+from bot.store.fast import Statement
+from bot.store.schema import agent, mail
 from bot.types import Json
 
 HARNESS = "cadre"  # the sender of reports and of answers by people
 TEXT_MAX = 4_000  # characters; more belongs into a file
 DATA_MAX = 16_000  # characters as JSON
 ENDED = ("failed", "stopped")  # nobody reads mail there any more; who is done takes up the work again
+
+ROSTER = Statement(
+    select(agent.c.name, agent.c.status).where(agent.c.run_id == bindparam("of"), agent.c.kind == "agent")
+)
+STATUS = Statement(select(agent.c.status).where(agent.c.id == bindparam("of"), agent.c.kind == "agent"))
+ADD = Statement(
+    insert(mail),
+    names=(
+        "id", "team_id", "run_id", "seq", "sender", "recipient", "text", "data", "files", "sent_at", "labels",
+    ),
+)  # fmt: skip
+READ = Statement(
+    update(mail)
+    .where(
+        mail.c.run_id == bindparam("of"), mail.c.recipient == bindparam("to"), mail.c.seq <= bindparam("upto"),
+        mail.c.delivered_at.is_(None),
+    )
+    .values(delivered_at=bindparam("now"))
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,10 +63,7 @@ def too_large(text: str, data: Json) -> str:
 
 def roster(connection: Connection, run_id: str) -> dict[str, str]:
     """The run's agents: name -> status."""
-    found = connection.execute(
-        select(agent.c.name, agent.c.status).where(agent.c.run_id == run_id, agent.c.kind == "agent")
-    )
-    return {row.name: row.status for row in found}
+    return dict(ROSTER.execute(connection, {"of": run_id}).fetchall())
 
 
 def send(
@@ -63,25 +80,24 @@ def send(
 
     Raises KeyError when nobody of that name belongs to the run, Unreachable (a KeyError) when they have ended.
     """
-    found = tx.execute(
-        select(agent.c.status, run.c.team_id)
-        .join(run, run.c.id == agent.c.run_id)
-        .where(agent.c.id == f"{run_id}/{recipient}", agent.c.kind == "agent")
-    ).first()
+    found = STATUS.execute(tx.connection, {"of": f"{run_id}/{recipient}"}).fetchone()
     if found is None:
         raise KeyError(recipient)
-    if found.status in ENDED:
-        raise Unreachable(recipient, found.status)
-    short = journal.next_id(tx, run_id, "m")
-    seq = journal.append(tx, run_id, "mail", {"id": short, "from": sender, "to": recipient})
-    tx.execute(
-        insert(mail).values(
-            id=f"{run_id}/{short}", team_id=found.team_id, run_id=run_id, seq=seq, sender=sender, recipient=recipient,
-            text=text, data=data or {}, sent_at=tx.now(),
-            files=[{"name": f.name, "sha256": f.sha256, "via": f.via} for f in files], labels={},
-        )
+    status = found[0]
+    if status in ENDED:
+        raise Unreachable(recipient, status)
+    counters = journal.count(tx, run_id, rows=1, ids=1)
+    short = f"m{counters.number}"
+    journal.add_rows(tx, run_id, counters, [("mail", {"id": short, "from": sender, "to": recipient})])
+    ADD.execute(
+        tx.connection,
+        {
+            "id": f"{run_id}/{short}", "team_id": counters.team, "run_id": run_id, "seq": counters.seq,
+            "sender": sender, "recipient": recipient, "text": text, "data": data or {}, "sent_at": tx.now(),
+            "files": [{"name": f.name, "sha256": f.sha256, "via": f.via} for f in files], "labels": {},
+        },
     )  # fmt: skip
-    if found.status == "done" and not (data or {}).get("report"):
+    if status == "done" and not (data or {}).get("report"):
         take_up_again(tx, run_id, recipient)
     tx.wake(f"{run_id}/{recipient}")
     return short
@@ -109,14 +125,8 @@ def undelivered(connection: Connection, run_id: str, recipient: str, cursor: int
 
 
 def delivered(tx: Tx, run_id: str, recipient: str, upto: int) -> None:
-    """Move the cursor: the recipient's turn that used these messages is being recorded."""
-    tx.execute(
-        update(mail)
-        .where(mail.c.run_id == run_id, mail.c.recipient == recipient, mail.c.seq <= upto,
-               mail.c.delivered_at.is_(None))
-        .values(delivered_at=tx.now())
-    )  # fmt: skip
-    tx.execute(update(agent).where(agent.c.id == f"{run_id}/{recipient}").values(mail_cursor=upto))
+    """Mark messages as read: the recipient's turn that used them, and moves its cursor, is being recorded."""
+    READ.execute(tx.connection, {"of": run_id, "to": recipient, "upto": upto, "now": tx.now()})
 
 
 def receipts(connection: Connection, run_id: str, sender: str, last: int = 20) -> list[Json]:
