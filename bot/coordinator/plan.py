@@ -73,9 +73,7 @@ async def tend(db: Database, claim: Claim, rows: Any, watch: Watch) -> float | b
         ended: bool = await db.write(lambda tx: _stalled(tx, claim, standing))
         if ended:
             return True
-    dates = [
-        a["expires_at"] for a in rows.approvals if a["status"] == "pending" and a["kind"] in ASKED
-    ]
+    dates = [a["expires_at"] for a in rows.approvals if a["status"] == "pending" and a["kind"] in ASKED]
     dates += [x["person"]["remind_at"] for x in _asked(rows) if not x["person"].get("reminded")]
     if any(agent_id.startswith(f"{claim.run_id}/") for agent_id in watch.seen):
         dates.append(now + watch.stall_s)

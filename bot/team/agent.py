@@ -178,7 +178,8 @@ class AgentRunner:
             self._heads[key] = self.model.head(
                 system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
                 tools=self.toolbox.definitions(state.role_tools),
-                model=state.role.model, effort=state.role.effort,
+                model=state.role.model,
+                effort=state.role.effort,
             )
         return self._heads[key]
 
