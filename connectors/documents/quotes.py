@@ -2,11 +2,11 @@
 
 Verbatim means: every letter and digit in the same order and case. Free are white space (any run counts as one
 blank), soft hyphens and zero-width characters, the style of quote marks and dashes, ligatures, a word hyphenated at
-the end of a line, and labels such as "[l12]" copied along. A quote may leave words out where it says so (<omitted>,
-[...], …, ..., (Page 3)); its pieces must come in order, or be sentences of their own. A number must stand whole: "5
-days" is not found in "15 days". A word may be cut where somebody marked a letter too few or too many: one letter
-missing at the beginning, or a last word (or the number of the next section) that breaks off, with three whole words
-besides.
+the end of a line, a blank beside a bracket or another sign (not a point, comma or hyphen), and labels such as "[l12]"
+copied along. A quote may leave words out where it says so (<omitted>, [...], …, ..., (Page 3)); its pieces must come
+in order, or be sentences of their own. A number must stand whole: "5 days" is not found in "15 days". A word may be
+cut where somebody marked a letter too few or too many: one letter missing at the beginning, or a last word (or the
+number of the next section) that breaks off, with three whole words besides.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import weakref
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from connectors.documents.document import Anchor, Document
 from connectors.documents.windows import unlabelled
@@ -39,7 +40,8 @@ _LONGER = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "�
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _FOLDED = re.compile(
     rf"(?P<broken>(?<=[^\W\d_])[-‐\u00ad][ \t{_INVISIBLE}]*\r?\n\s*(?=[^\W\d_]))"
-    rf"|(?P<space>[\s{_INVISIBLE}]*\s[\s{_INVISIBLE}]*)|(?P<drop>[{_INVISIBLE}]+)|(?P<longer>[{''.join(_LONGER)}])"
+    rf"|(?P<space>(?! (?:[^\s{_INVISIBLE}]|\Z))[\s{_INVISIBLE}]*\s[\s{_INVISIBLE}]*)"
+    rf"|(?P<drop>[{_INVISIBLE}]+)|(?P<longer>[{''.join(_LONGER)}])"
 )
 _SECTION = re.compile(r"[.;:] \d{1,2}(?:\.\d{1,2})+\.? [^\W\d_]")  # where a section begins, with its number
 SENTENCE = 8  # words from which a piece is a quotation of its own
@@ -94,8 +96,9 @@ def find(
     source = _source(document)
     cited = _cited(document, near)
     wish = cited[0] if cited else None
-    for words in _spellings(quote):
-        spans = source.joined(words, wish, within)
+    spellings = list(_spellings(quote))
+    for words, exact in [*((words, True) for words in spellings), *((words, False) for words in spellings)]:
+        spans = source.joined(words, wish, within, exact=exact)
         if spans:
             pieces = tuple(
                 Piece(start, end, document.anchor(start), document.anchor(max(start, end - 1)))
@@ -140,18 +143,30 @@ def _cited(document: Document, near: Anchor | str | int | None) -> tuple[int, in
     return (passage.start, passage.end) if passage else None
 
 
+def plain_spelling(text: str) -> str:
+    """The text as it is compared: blanks, quote marks, dashes and ligatures in one style."""
+    return _fold(text)[0]
+
+
 class _Source:
-    """A text made ready for searching: folded, with the way back to its own offsets."""
+    """A text made ready for searching: folded once a quote needs it, with the way back to its own offsets."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.folded, self._folded_at, self._text_at = _fold(text)
+
+    @cached_property
+    def _fold(self) -> tuple[str, list[int], list[int]]:
+        return _fold(self.text)
+
+    @property
+    def folded(self) -> str:
+        return self._fold[0]
 
     def joined(
-        self, pieces: Sequence[str], wish: int | None, within: tuple[int, int] | None
+        self, pieces: Sequence[str], wish: int | None, within: tuple[int, int] | None, *, exact: bool = False
     ) -> list[tuple[int, int, str]] | None:
         """Spans of all pieces: in order from the occurrence of the first that is nearest to the wish."""
-        options = [self.places(piece, within) for piece in pieces]
+        options = [self.places(piece, within, only_exact=exact) for piece in pieces]
         if not all(options):
             return None
         if len(pieces) == 1:
@@ -166,7 +181,9 @@ class _Source:
             return [_nearest(places, wish) for places in options]
         return None
 
-    def places(self, piece: str, within: tuple[int, int] | None) -> list[tuple[int, int, str]]:
+    def places(
+        self, piece: str, within: tuple[int, int] | None, *, only_exact: bool = False
+    ) -> list[tuple[int, int, str]]:
         """All spans of one piece, of the most exact kind there is."""
         low, high = within or (0, len(self.text))
         exact = [
@@ -174,13 +191,13 @@ class _Source:
             for at in _occurrences(self.text, piece, low, high)
             if not _cut_at(self.text, at, at + len(piece))
         ]
-        if exact:
+        if exact or only_exact:
             return exact
         key = _fold(piece)[0].strip()
         if not key:
             return []
         spans = [(at, at + len(key)) for at in _occurrences(self.folded, key)]
-        if not spans and _BREAK in self.folded:
+        if not spans:
             spans = [match.span() for match in re.finditer(_breakable(key), self.folded)]
         whole = [(*self._back(a, b), SPACING) for a, b in spans if not _cut_at(self.folded, a, b)]
         whole = [place for place in whole if low <= place[0] and place[1] <= high]
@@ -194,13 +211,14 @@ class _Source:
 
     def _at(self, offset: int, *, after: bool = False) -> int:
         """The text's offset of a folded character, or the one right behind it."""
-        at = bisect_right(self._folded_at, offset) - 1
-        source = self._text_at[at] + offset - self._folded_at[at]
+        _, folded_at, text_at = self._fold
+        at = bisect_right(folded_at, offset) - 1
+        source = text_at[at] + offset - folded_at[at]
         if not after:
             return source
         # a character that stands for several ends where the next segment begins
-        following = self._folded_at[at + 1] if at + 1 < len(self._folded_at) else None
-        return self._text_at[at + 1] if following == offset + 1 else source + 1
+        following = folded_at[at + 1] if at + 1 < len(folded_at) else None
+        return text_at[at + 1] if following == offset + 1 else source + 1
 
 
 _sources: weakref.WeakKeyDictionary[Document, _Source] = weakref.WeakKeyDictionary()
@@ -219,8 +237,6 @@ def _fold(text: str) -> tuple[str, list[int], list[int]]:
     folded_at, text_at = [0], [0]
     length = last = 0
     for match in _FOLDED.finditer(text):
-        if match[0] == " ":
-            continue
         kind = match.lastgroup
         new = {"broken": _BREAK, "space": " ", "drop": "", "longer": _LONGER.get(match[0], "")}[kind or "drop"]
         before = text[last : match.start()]
@@ -251,9 +267,22 @@ def _breakable(key: str) -> str:
             continue
         if at and sign.isalpha() and key[at - 1].isalpha():
             out.append(f"{_BREAK}?")
-        if not (sign == " " and key[at - 1] == "-"):
+        elif at and _loose(key[at - 1], sign):
+            out.append(" ?")
+        if sign == " " and 0 < at < len(key) - 1 and (_is_sign(key[at - 1]) or _is_sign(key[at + 1])):
+            out.append(" ?")
+        elif not (sign == " " and key[at - 1] == "-"):
             out.append(re.escape(sign))
     return "".join(out)
+
+
+def _loose(before: str, behind: str) -> bool:
+    """Whether a line could break between these two without a blank: beside a sign that is no part of a number."""
+    return not before.isspace() and not behind.isspace() and (_is_sign(before) or _is_sign(behind))
+
+
+def _is_sign(sign: str) -> bool:
+    return not sign.isalnum() and not sign.isspace() and sign not in ".,-" and sign != _BREAK
 
 
 def _cut_at(text: str, start: int, end: int) -> bool:

@@ -52,6 +52,7 @@ def test_a_quote_as_it_stands_is_found_with_its_place():
         ("keep the premises clean", "keep the prem\u00adises clean"),
         ("A notice of termination is given", "A notice of termi-\nnation is given"),
         ("a non-compete clause", "a non-\ncompete clause"),
+        ("private”events – not", "private” events – not"),
         ("a non- compete clause", "a non-\ncompete clause"),
         ("events – not more\n[l5] than twice a week", "events – not more\nthan twice a week"),
         ("[l2] 2. Term. The lease runs", "2. Term. The lease runs"),
@@ -68,6 +69,7 @@ def test_only_spacing_and_the_style_of_signs_may_differ(quote, text):
         "The Tenant shall pay 1,501.00 euro each month",
         "The lease runs for 16 years",
         "5 years from June 21, 1999",  # of 15 years
+        "1, 500.00 euro",
         "pay 1,500",  # of 1,500.00
         "500.00 euro each month",
         "limited number of",
