@@ -42,9 +42,9 @@ def work(args: dict[str, Any]) -> dict[str, Any]:
         first = voices[0]
         people = fig(f"{first['id']}.{years[1]}")
         lead.append(f"Most often asked for in words: **{first['title'].lower()}** ({people} people).")
-    sections = [section for section in (changed(changes, years), said(themes, tally)) if section]
+    sections = [section for section in (changed(changes, years),) if section]
     sections += [asked(q, years) for q in both if q["kind"] != "text"]
-    sections += [alone(tally), method(tally)]
+    sections += [section for section in (said(themes, tally), alone(tally), method(tally)) if section]
     title = str(args.get("title") or f"Survey {years[1]}, compared with {years[0]}")
     links = " · ".join(f"[{f['name']}]({f['url']})" if f["url"] else f"`{f['name']}`" for f in tally["files"])
     page = {"title": title, "kicker": links, "lead": lead, "sections": sections, "notes": notes(tally)}

@@ -1,0 +1,127 @@
+"""Two years of a survey through the real Slack path: a page with exact tallies, quotes that give nobody away."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import re
+import subprocess
+import sys
+from decimal import ROUND_HALF_UP, Decimal
+
+import aiohttp
+import pytest
+from lxml import html
+
+from bot.local import Options, stage
+
+REQUEST = "survey report 2026 against 2025"
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """The run as JSON, its workspace, the files of the thread by name, the truth about the survey."""
+    home = tmp_path_factory.mktemp("survey")
+    company = [sys.executable, "-m", "loopback.company", "--seed", "4", "--out", str(home / "company")]
+    subprocess.run([*company, "--truth", str(home / "truth.json")], check=True, capture_output=True)
+
+    async def scenario():
+        options = Options(seed=4, timeout_s=120)
+        async with stage(options, home) as here:
+            run_id = await here.mention(REQUEST, options)
+            await here.follow(run_id, options)
+            run = await here.result(run_id)
+            return run, home / "runs" / run_id / "lead", await attached(here, run["run"])
+
+    run, place, files = asyncio.run(scenario())
+    return run, place, files, json.loads((home / "truth.json").read_text())["survey"]
+
+
+async def attached(here, run):
+    """The files that Cadre put into the thread, as a person downloads them."""
+    url = f"{here.control}/_local/thread"
+    headers = {"Authorization": f"Bearer {here.ready['slack']['bot_token']}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        while True:
+            async with session.get(url, params={"channel": run["channel"], "ts": run["thread_ts"]}) as reply:
+                messages = (await reply.json())["messages"]
+            found = [f for m in messages for f in m.get("files", []) if m.get("bot_id")]
+            if found:
+                break
+            await asyncio.sleep(0.05)
+        contents = {}
+        for file in found:
+            async with session.get(file["url_private_download"]) as reply:
+                contents[file["name"]] = await reply.text()
+        return contents
+
+
+def test_the_report_is_attached_and_the_run_is_done(reported):
+    run, place, files, _ = reported
+    assert (run["run"]["status"], run["run"]["error"]) == ("done", None)
+    assert list(files) == ["report.html"]
+    assert files["report.html"] == (place / "report.html").read_text()
+
+
+def test_every_tally_equals_the_truth_and_small_groups_are_not_shown(reported):
+    _, place, _, truth = reported
+    seen = 0
+    with (place / "tallies.csv").open() as lines:
+        for line in csv.DictReader(lines):
+            counts = truth["counts"][line["year"]][line["title"]]
+            true = counts.get(line["option"], 0)
+            if line["shown"] == "yes":
+                share = (Decimal(true) / counts[""] * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
+                assert (int(line["count"]), int(line["base"])) == (true, counts[""])
+                assert Decimal(line["share"]) == share
+                assert true == 0 or true >= 5
+                seen += 1
+            else:
+                assert line["count"] == ""
+    assert seen > 40
+    with (place / "tallies.csv").open() as lines:
+        rare = [line["shown"] for line in csv.DictReader(lines) if line["option"] == truth["rare"]]
+    assert rare == ["small", "small"]
+
+
+def test_every_number_of_the_page_opens_a_figure_that_recomputes_from_its_query(reported):
+    run, _, files, _ = reported
+    figures = {f["id"]: f for f in run["figures"]}
+    evidence = {e["id"]: e for e in run["evidence"]}
+    links = html.fromstring(files["report.html"]).xpath("//a[@class='n']")
+    assert len(links) > 150
+    for link in links:
+        figure = figures[link.get("href").rsplit("/", 1)[-1]]
+        assert Decimal(figure["value"]) == Decimal(re.sub(r"[^\d.-]", "", link.text_content()))
+        assert all("SELECT" in evidence[e]["ref"] for e in figure["inputs"])
+
+
+def test_quotes_are_answers_as_given_by_people_who_cannot_be_recognised(reported):
+    _, place, files, truth = reported
+    quoted = [p.text_content() for p in html.fromstring(files["report.html"]).xpath("//blockquote/p")]
+    with (place / "texts.csv").open() as lines:
+        answers = {row["answer"] for row in csv.DictReader(lines)}
+    assert len(quoted) >= 10
+    assert set(quoted) <= answers
+    assert len(quoted) == len(set(quoted))
+    assert not [text for text in truth["identifying"] if text in files["report.html"]]
+
+
+def test_questions_of_one_year_only_are_named_and_not_compared(reported):
+    run, _, files, _ = reported
+    (alone,) = [
+        s for s in html.fromstring(files["report.html"]).xpath("//section") if "one year only" in s[0].text_content()
+    ]
+    for title in ("Did you visit our stand at Aquatech?", "Do you use the Delta web view?"):
+        assert title in alone.text_content()
+        assert title.rstrip("?") in run["summary"]["text"]
+    assert len(run["summary"]["lines"]) <= 12
+
+
+def test_the_first_reader_is_told_what_was_verified(reported):
+    run, *_ = reported
+    (verifier,) = [a["name"] for a in run["agents"] if a["role"] == "verifier"]
+    assert [c["status"] for c in run["tool_calls"] if c["agent"] == verifier and c["name"] == "run_script"] == [
+        "done"
+    ]
