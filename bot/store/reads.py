@@ -94,13 +94,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes of a connector. `call` made the read, `at` is the product time before it; `kept` tells a later one."""
+    """Bytes of a connector. `call` made the read, `at` is the product time before it."""
 
     data: bytes
     labels: Json
     call: str
     at: float
-    kept: bool = False
 
 
 def reader(connection: Connection, run_id: str, source: str) -> Reader:
@@ -164,7 +163,7 @@ def _find(connection: Connection, key: Key, since: float) -> Answer | None:
     if row is None:
         return None
     data = zlib.decompress(journal.get_blob(connection, row["value"])[HEAD_BYTES:])
-    return Answer(data, row["labels"], row["call"], row["fetched_at"], kept=True)
+    return Answer(data, row["labels"], row["call"], row["fetched_at"])
 
 
 def _keep(tx: Tx, key: Key, packed: bytes, labels: Json, call: str, at: float) -> None:

@@ -20,7 +20,7 @@ from bot.store import reads, staging
 from bot.store.database import Tx
 from bot.tools import render
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
-from bot.tools.results import via
+from bot.tools.results import shared
 from bot.types import Json
 from bot.workspace import safe_name
 from connectors import errors as e
@@ -125,8 +125,8 @@ class GoogleTools:
         kept = await asyncio.to_thread(
             _keep_grids, ctx, file, grids, lambda _tab, row, _cell: google.row_url(file, row)
         )
-        shown = {"ok": True, "name": file.name, "files": kept, **via(answer)}
-        return Outcome(shown, files=_names(kept), labels=answer.labels)
+        shown = {"ok": True, "name": file.name, "files": kept}
+        return Outcome(shown, files=_names(kept), labels=shared(ctx, answer))
 
     async def fetch_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
         """A file of the Drive as it is, for work_through and scripts; a document comes as Markdown."""
@@ -143,7 +143,7 @@ class GoogleTools:
         plain = safe_name(file.name) + (".md" if file.mime_type == DOC else "")
         name = await asyncio.to_thread(ctx.workspace.write, f"files/{plain}", answer.data)
         shown = {"ok": True, "name": file.name, "url": file.url, "file": name, "bytes": len(answer.data)}
-        return Outcome({**shown, **via(answer)}, files=(name,), labels=answer.labels)
+        return Outcome(shown, files=(name,), labels=shared(ctx, answer))
 
     async def read_sheet(self, ctx: ToolContext, args: SheetArgs) -> Outcome:
         return await self._sheet(ctx, *await self._about(ctx, args.file_id), args.tab)
@@ -170,8 +170,8 @@ class GoogleTools:
             return f"{url}{'&' if '#' in url else '#'}range={cell}"
 
         kept = await asyncio.to_thread(_keep_grids, ctx, file, grids, cell_url)
-        shown = {"ok": True, "name": file.name, "url": file.url, "files": kept, **via(answer)}
-        return Outcome(shown, files=_names(kept), labels=answer.labels)
+        shown = {"ok": True, "name": file.name, "url": file.url, "files": kept}
+        return Outcome(shown, files=_names(kept), labels=shared(ctx, answer))
 
     async def read_doc(self, ctx: ToolContext, args: FileArgs) -> Outcome:
         google = self._ready()
@@ -187,7 +187,7 @@ class GoogleTools:
         shown["text"] = text[:DOC_HEAD]
         if len(text) > DOC_HEAD:
             shown["next_offset"] = DOC_HEAD  # read_file goes on from there
-        return Outcome({**shown, **via(answer)}, files=(name,), labels=answer.labels)
+        return Outcome(shown, files=(name,), labels=shared(ctx, answer))
 
     async def _about(self, ctx: ToolContext, file_id: str) -> tuple[reads.Reader, DriveFile]:
         """For whom this reads, and the file as it is now; whether it may be read is Google's answer each time."""

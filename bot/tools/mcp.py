@@ -15,7 +15,7 @@ from bot.errors import ModelMustRetry
 from bot.policy.gate import Effect
 from bot.store import reads
 from bot.tools.base import Outcome, Tool, ToolContext, refused
-from bot.tools.results import via
+from bot.tools.results import shared
 from bot.tools.tables import tabular
 from bot.types import Json
 from connectors.mcp import CallResult, McpFailure, McpHost, ToolInfo
@@ -75,7 +75,7 @@ class McpTools:
             return refused(str(error))
         found = json.loads(answer.data)
         outcome = _outcome(ctx, info, found["structured"], found["text"])
-        return replace(outcome, content={**outcome.content, **via(answer)}, labels=answer.labels)
+        return replace(outcome, labels=shared(ctx, answer))
 
     async def _write(self, info: ToolInfo, ctx: ToolContext, args: Json) -> Outcome:
         """A call that may change something: what was read before it, and while it ran, is not given out any more."""

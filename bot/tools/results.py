@@ -62,13 +62,15 @@ def keeping(tool: Tool) -> Callable[[ToolContext, Any], Awaitable[Outcome]]:
     return run
 
 
-def via(answer: Answer) -> Json:
-    """What a result says of an answer that another call read: that call, and when. Nothing for one's own."""
-    if not answer.kept:
-        return {}
-    return {
-        "via": {"read_by": answer.call, "at": datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="seconds")}
-    }
+def shared(ctx: ToolContext, answer: Answer) -> Json:
+    """The labels of a result that rests on an answer; of another call's answer they say which call read it and when.
+
+    What the agent sees is the same either way, so that files made of it stay the same too.
+    """
+    if answer.call == f"{ctx.agent_id}/{ctx.call_id}":
+        return answer.labels
+    at = datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="seconds")
+    return {**answer.labels, "via": {"call": answer.call, "at": at}}
 
 
 def preview(rows: list[Json], most: int = 5) -> list[Json]:

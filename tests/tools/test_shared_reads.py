@@ -75,8 +75,8 @@ def test_a_second_agent_gets_its_own_files_labels_and_the_word_of_who_read_it(go
         first = asyncio.run(sheet(tools, ann, plan))
         second = asyncio.run(sheet(tools, ben, plan))
     assert calls(google, VALUES) == 1
-    assert second.content.pop("via")["read_by"] == "run-a/ann/toolu_ann"
-    assert second.content == first.content and "via" not in first.content
+    assert second.content == first.content
+    assert second.labels.pop("via")["call"] == "run-a/ann/toolu_ann"
     assert second.labels == first.labels == {
         "integrity": "external", "sources": [f"google:{plan}"], "readers": ["U"],
     }  # fmt: skip
@@ -95,7 +95,7 @@ def test_agents_that_ask_at_the_same_time_make_one_call(google, db, tmp_path):
     with connected(google) as tools:
         outcomes = asyncio.run(together())
     assert calls(google, VALUES) == 1
-    assert sum("via" in outcome.content for outcome in outcomes) == 5
+    assert sum("via" in outcome.labels for outcome in outcomes) == 5
 
 
 def test_one_read_of_a_spreadsheet_serves_each_of_its_tabs(google, db, tmp_path):
@@ -126,7 +126,7 @@ def test_uploaded_files_and_documents_are_shared_too(google, db, tmp_path, name,
         second = asyncio.run(use(tools, ben, tool, file_id=file_id))
     of_metadata = 1 if call == "drive.files.get" else 0
     assert calls(google, call) - before == of_metadata
-    assert {k: v for k, v in second.content.items() if k != "via"} == first.content
+    assert second.content == first.content and "via" in second.labels
 
 
 def test_a_changed_file_is_read_again(google, db, tmp_path):
@@ -136,7 +136,7 @@ def test_a_changed_file_is_read_again(google, db, tmp_path):
         asyncio.run(sheet(tools, ann, plan))
         edit(google, "B4", "4711")
         second = asyncio.run(sheet(tools, ben, plan))
-    assert calls(google, VALUES) == 2 and "via" not in second.content
+    assert calls(google, VALUES) == 2 and "via" not in second.labels
     assert any("4711" in ben.workspace.text(name) for name in second.files)
 
 
@@ -150,9 +150,9 @@ def test_another_requester_never_gets_it(google, db, tmp_path):
         for count, run_id in enumerate(("run-a", "run-b", "run-c", "run-d"), start=1):
             (ctx,) = agents(db, tmp_path, "ann", run_id=run_id)
             outcome = asyncio.run(sheet(tools, ctx, plan))
-            assert calls(google, VALUES) == count and "via" not in outcome.content
+            assert calls(google, VALUES) == count and "via" not in outcome.labels
         (same,) = agents(db, tmp_path, "ben", run_id="run-e")
-        assert "via" in asyncio.run(sheet(tools, same, plan)).content
+        assert "via" in asyncio.run(sheet(tools, same, plan)).labels
     assert calls(google, VALUES) == 4
 
 
@@ -222,11 +222,11 @@ def test_after_a_write_of_our_own_nothing_from_before_or_during_it_is_given_out(
             await sheet(tools, ann, plan)
 
             async def meanwhile():
-                assert "via" not in (await sheet(tools, ben, plan)).content
+                assert "via" not in (await sheet(tools, ben, plan)).labels
 
             await changes.apply_all(db, Writer(meanwhile), claim, {"id": "run-a", "team_id": "T"})
-            assert "via" not in (await sheet(tools, cleo, plan)).content
-            assert "via" in (await sheet(tools, dan, plan)).content
+            assert "via" not in (await sheet(tools, cleo, plan)).labels
+            assert "via" in (await sheet(tools, dan, plan)).labels
 
         asyncio.run(scenario())
     assert calls(google, VALUES) == 3
@@ -254,8 +254,10 @@ def test_a_kill_between_the_read_and_its_record_does_no_harm(google, db, tmp_pat
         assert db.read_now(lambda c: c.execute(select(shared_read.c.call)).all()) == []
         first = asyncio.run(sheet(tools, ann, plan))
     with connected(google) as tools:  # the next process
+        again = asyncio.run(sheet(tools, ann, plan))
         second = asyncio.run(sheet(tools, ben, plan))
-    assert "via" not in first.content and "via" in second.content
+    assert "via" not in first.labels and again == first, "a call that is made again is still its own"
+    assert "via" in second.labels
     assert calls(google, VALUES) == 2
 
 
@@ -280,7 +282,7 @@ def test_one_that_is_stopped_in_the_middle_leaves_the_read_to_the_next(db):
         return await second
 
     answer = asyncio.run(scenario())
-    assert (answer.data, answer.call, answer.kept) == (b"it", "ben", False)
+    assert (answer.data, answer.call) == (b"it", "ben")
 
 
 def test_what_is_old_goes_with_its_bytes(google, db, tmp_path):
@@ -342,9 +344,11 @@ def test_two_specialists_who_read_one_sheet_cost_google_one_read_of_values(tmp_p
             )
             rows = await on.db.read(lambda c: c.execute(query.order_by(t.journal.c.seq)).all())
             told = [row for row in rows if "files" in row.body["content"]]
-            first, second = sorted(told, key=lambda row: "via" in row.body["content"])
+            first, second = sorted(told, key=lambda row: "via" in row.labels)
+            via = second.labels.pop("via")
+            assert via["call"] == f"{first.agent_id}/{first.body['id']}"
             assert second.labels == first.labels and second.labels["sources"] == [f"google:{sheets[0]}"]
-            assert second.body["content"]["via"]["read_by"] == f"{first.agent_id}/{first.body['id']}"
+            assert second.body["content"] == first.body["content"]
             for name in (item["file"] for item in second.body["content"]["files"]):
                 mine, theirs = (on.home / "runs" / row.agent_id / name for row in (second, first))
                 assert mine.read_bytes() == theirs.read_bytes()
@@ -416,8 +420,8 @@ def test_an_mcp_read_is_shared_within_a_run_and_for_a_while(db, tmp_path):
         async with mcp(tmp_path) as tools:
             both = await asyncio.gather(look(tools, ann), look(tools, ben))
             assert [o.content["calls"] for o in both] == [1, 1]
-            assert sorted("via" in o.content for o in both) == [False, True]
-            assert both[0].labels == both[1].labels and both[0].labels["sources"] == ["mcp:fix"]
+            assert sorted("via" in o.labels for o in both) == [False, True]
+            assert [o.labels["sources"] for o in both] == [["mcp:fix"]] * 2
             assert (await look(tools, ben, "b")).content["calls"] == 2
             assert (await look(tools, other)).content["calls"] == 3
             before = db.now
