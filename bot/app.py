@@ -37,6 +37,7 @@ from bot.tools.files import file_tools
 from bot.tools.google import GoogleTools, GoogleWriter, connect
 from bot.tools.mcp import McpTools
 from bot.tools.page import page_tools
+from bot.tools.redline import redline_tools
 from bot.tools.registry import Registry
 from bot.tools.scripts import script_tools
 from bot.tools.skill_tools import skill_tools
@@ -128,20 +129,20 @@ class Worker:
             [
                 *steering_tools(), *team_tools(s.plan_ask, s.plan_ask_cost), *file_tools(), *table_tools(),
                 *script_tools(library), *skill_tools(library), *bulk_tools(library, workspace, name),
-                *page_tools(self.figure_page), *channel_tools(permalinks),
+                *page_tools(self.figure_page), *redline_tools(), *channel_tools(permalinks),
                 *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
             ]
         )  # fmt: skip
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
         bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget)
         coordinator = Coordinator(
-            self.db, library, GoogleWriter(workspace), s.home, s.zone, name, model.offline, self.figure_page,
+            self.db, library, GoogleWriter(workspace, self.db), s.home, s.zone, name, model.offline, self.figure_page,
             s.price_as, s.budget_approvers,
         )  # fmt: skip
         priced = s.price_as if model.offline else name
         await asyncio.to_thread(_price_list, priced, named=model.offline)
         await self.db.write(lambda tx: money.set_defaults(tx, s.budgets))
-        self._closing = [model.close, mcp.close]
+        self._closing = [model.close, mcp.close, partial(asyncio.to_thread, bulk.close)]
         if workspace is not None:
             self._closing.append(partial(asyncio.to_thread, workspace.close))
         self.dispatcher.serve("agent", runner.activate)

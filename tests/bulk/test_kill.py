@@ -61,7 +61,9 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(tmp_path, after):
                 while await db.read(lambda c: c.execute(select(func.count(item_answer.c.item_id))).scalar()) < after:
                     await asyncio.sleep(0.005)
             before = await db.read(kept)
-            asked = [row["user"] for row in log.since(0, "model") if row["kind"] == "request" and asks_item(row["body"])]
+            asked = [
+                row["user"] for row in log.since(0, "model") if row["kind"] == "request" and asks_item(row["body"])
+            ]
             last = log.since(0)[-1]["n"]
             with child(tmp_path, base_url):
                 view = await here.ended(run_id)

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 
 from bot.store.documents import Kept
-from bot.tools.forms import WindowSize
 from connectors.documents import quotes, windows
 from connectors.documents.document import Document
 from connectors.documents.reading import read as read_document
@@ -59,14 +58,28 @@ class Reading:
         return Kept(self.document.name, self.document.text, tuple(passages)).dump()
 
 
-def read(name: str, data: bytes, size: WindowSize) -> Reading:
+@dataclass(frozen=True)
+class Prepared:
+    """A document that was read, and its text as it is stored."""
+
+    reading: Reading
+    kept: bytes
+
+
+def prepare(name: str, data: bytes, characters: int, overlap: int) -> Prepared:
+    """Read a document whole. Raises Unread."""
+    reading = read(name, data, characters, overlap)
+    return Prepared(reading, reading.kept())
+
+
+def read(name: str, data: bytes, characters: int, overlap: int) -> Reading:
     """Read a document and cut it into windows. Raises Unread naming what it is."""
     try:
         document = read_document(name, data)
     except Unreadable as error:
         kind = next(words for kind, words in REASONS if isinstance(error, kind))
         raise Unread(f"{kind}: {error}") from error
-    cut = windows.windows(document, size.characters, size.overlap)
+    cut = windows.windows(document, characters, overlap)
     return Reading(
         document,
         tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from bot.store.leases import Claim
 from bot.team.context import encoded, text
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.items import answers, closing, record
-from bot.team.items.reading import Reading, Unread, Window, opening, read
+from bot.team.items.readers import Readers
+from bot.team.items.reading import Prepared, Reading, Unread, Window, opening
 from bot.team.items.width import Width
 from bot.team.items.work import Ended, Halted, Work, load, result_of
 from bot.team.roles import HERE
@@ -59,6 +61,7 @@ class ItemRunner:
     def __post_init__(self) -> None:
         self._interrupts = Interrupts(self.db)
         self.width = Width()
+        self._readers = Readers()
         self._role = read_role(HERE / "item.md")
 
     async def activate(self, claim: Claim) -> float | None:
@@ -89,6 +92,10 @@ class ItemRunner:
         await closing.deliver(self.db, work, self._workspace(work), self.page)
         return None
 
+    def close(self) -> None:
+        """Let go of the process that reads."""
+        self._readers.close()
+
     def _head(self, work: Work) -> bytes:
         """The unchanging part of all requests of a form, encoded once."""
         if work.form_sha256 not in self._heads:
@@ -105,6 +112,7 @@ class ItemRunner:
     async def _work(self, work: Work) -> None:
         """Hands take one item after the other until none is left or the work halts."""
         work.queue = deque(work.open())
+        self._readers.expect(sum(not one["kept_from"] for one in work.queue))
         until = time.monotonic() + ACTIVE_S
         try:
             async with asyncio.TaskGroup() as group:
@@ -152,22 +160,27 @@ class ItemRunner:
                 given = await self.db.read(lambda c: result_of(c, one["result"]))
                 await self._end(work, one, "done", one["reason"], many=one["windows"], given=given)
                 return
-            reading = await self._read(work, one)
+            found = await self._read(work, one)
+            reading = found.reading
             given = await self._windows(work, one, reading)
-            reason = " ".join(reading.document.unread)[:500]
-            many, kept = len(reading.windows), reading.kept()
-            await self._end(work, one, "done", reason, many=many, given=given, document=kept)
+            reason, many = " ".join(reading.document.unread)[:500], len(reading.windows)
+            await self._end(work, one, "done", reason, many=many, given=given, document=found.kept)
         except Ended as end:
             await self._end(work, one, end.status, end.reason, many=one["windows"])
 
-    async def _read(self, work: Work, one: Json) -> Reading:
+    async def _read(self, work: Work, one: Json) -> Prepared:
+        size = work.form.window
         try:
             data = await asyncio.to_thread(self._workspace(work).read, one["path"])
-            return await asyncio.to_thread(read, one["name"], data, work.form.window)
+            if hashlib.sha256(data).hexdigest() != one["sha256"]:
+                raise Ended("failed", "the file is another one than when the manifest was fixed")
+            return await self._readers.read(one["name"], data, size.characters, size.overlap)
         except Unread as error:
             raise Ended("refused", str(error)) from error
         except ModelMustRetry as error:
             raise Ended("failed", f"the file is no longer there: {error}") from error
+        except Ended:
+            raise
         except Exception as error:  # a document that breaks the reader is one unreadable document
             log.exception("a document could not be read", item=one["name"])
             raise Ended("refused", f"unreadable: {type(error).__name__}") from error
