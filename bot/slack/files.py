@@ -245,7 +245,9 @@ def _attachments(connection: Connection, run_id: str) -> list[Attachment]:
     finish = (lead["finish"] or {}) if lead is not None else {}
     found = []
     for name in finish.get("args", {}).get("attach", []):
-        query = select(t.artifact.c.sha256).where(t.artifact.c.run_id == run_id, t.artifact.c.name == f"lead/{name}")
+        query = select(t.artifact.c.sha256).where(
+            t.artifact.c.run_id == run_id, t.artifact.c.name.in_((f"lead/{name}", name))
+        )
         digest = connection.execute(query.order_by(t.artifact.c.version.desc())).scalar()
         if digest:
             found.append(Attachment(name, digest))

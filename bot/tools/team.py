@@ -396,7 +396,9 @@ class FinishArgs(Args):
     outputs: list[str] = Field(default=[], description="Workspace files that are the result.")
     reply: str = Field(default="", description="Lead only: the text for the requester, at most 12 lines.")
     attach: list[str] = Field(
-        default=[], max_length=10, description="Lead only: those of the outputs that people get, in the thread."
+        default=[],
+        max_length=10,
+        description="Lead only: what people get in the thread; your outputs, or a colleague's as name/file.",
     )
     verdicts: list[Verdict] = Field(default=[], description="Verifier only: one per criterion.")
 
@@ -404,9 +406,6 @@ class FinishArgs(Args):
 async def finish(ctx: ToolContext, args: FinishArgs) -> Outcome:
     if args.attach and ctx.agent_name != LEAD:
         raise ModelMustRetry("Only the lead attaches files to the reply; name yours in outputs.")
-    strange = [name for name in args.attach if name not in args.outputs]
-    if strange:
-        raise ModelMustRetry(f"{', '.join(strange)}: what is attached must be among the outputs.")
     contents = {name: ctx.workspace.read(name) for name in args.outputs}
 
     def commit(tx: Tx) -> None:
@@ -414,6 +413,13 @@ async def finish(ctx: ToolContext, args: FinishArgs) -> Outcome:
             _handed_in(tx, ctx, set(args.outputs))
         for name, data in contents.items():
             add_artifact(tx, ctx, name, data, str(ctx.workspace.path(name)))
+        made = select(artifact.c.name).where(artifact.c.run_id == ctx.run_id)
+        known = {*tx.execute(made).scalars()}
+        strange = [name for name in args.attach if name not in args.outputs and name not in known]
+        if strange:
+            raise ModelMustRetry(
+                f"{', '.join(strange)}: nobody has such an output; there are: {', '.join(sorted(known))}."
+            )
 
     return Outcome({}, commit=commit, parks={"for": "checks"})
 

@@ -37,7 +37,7 @@ def contracts(seed: int, *, small: bool = False) -> tuple[dict[str, bytes], dict
         files[f"{FOLDER}/{supplier['file']}.pdf"] = _paper(rng, source, supplier, chosen).pdf()
     if not small:
         first = f"{FOLDER}/{suppliers[0]['file']}.pdf"
-        files[first.replace(".pdf", " (copy).pdf")] = files[first]
+        files[first.replace(".pdf", "_copy.pdf")] = files[first]
         scan = _paper(rng, source, {**suppliers[4], "what": "storage of goods"}, {})
         files[f"{FOLDER}/Meridian Freight - storage addendum (scan).pdf"] = scan.pdf(blank=_all(scan))
     return files, planted
