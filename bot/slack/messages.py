@@ -178,7 +178,11 @@ def planned(preview: Json) -> str:
     return "\n".join(lines)
 
 
-VERBS = {"docs_create": "Create a new Google Doc", "sheets_write": "Write to the Google Sheet"}
+VERBS = {
+    "docs_create": "Create a new Google Doc",
+    "sheets_write": "Write to the Google Sheet",
+    "drive_upload": "Put a new file into the Drive",
+}
 
 
 def outcome(approval: Approval, decided_at: float | None) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
+import mimetypes
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,17 +19,18 @@ from pydantic import Field
 
 from bot.errors import DependencyFailed, ModelMustRetry, RunFailed
 from bot.policy.gate import GOOGLE, Effect, reaches
-from bot.store import reads, staging
-from bot.store.database import Tx
+from bot.store import journal, reads, staging
+from bot.store.database import Database, Tx
 from bot.tools import render
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
+from bot.tools.redline import contents
 from bot.tools.results import shared
 from bot.types import Json
 from bot.workspace import safe_name
 from connectors import errors as e
 from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import DocumentError, Grid, grid_from_rows, read_grid, write_grid
-from connectors.google import CellInput, Change, DocCreate, DriveFile, GoogleWorkspace, SheetTabWrite
+from connectors.google import CellInput, Change, DocCreate, DriveFile, FileUpload, GoogleWorkspace, SheetTabWrite
 
 T = TypeVar("T")
 PREVIEW_ROWS = 25
@@ -86,6 +90,12 @@ class SheetWriteArgs(Args):
     file_id: str
     tab: str = Field(max_length=90, description="A new tab, or one that Cadre wrote before.")
     file: str = Field(description="A CSV file of your workspace; its header becomes the first row.")
+
+
+class UploadArgs(Args):
+    file: str = Field(description="A file of your workspace; it is uploaded as it is.")
+    title: str = Field(min_length=1, max_length=200, description="Its name in the Drive, with the ending.")
+    folder: str = Field(default="", description="The id of the folder it goes into.")
 
 
 class GoogleTools:
@@ -268,6 +278,27 @@ class GoogleTools:
         stored = {"file_id": args.file_id, "tab": args.tab, "rows": cells}
         return self._staged(ctx, "sheets_write", stored, f"sheet:{args.file_id}/{args.tab}", preview, post)
 
+    async def upload(self, ctx: ToolContext, args: UploadArgs) -> Outcome:
+        """Stage a new file with what it holds; tracked changes are shown one by one."""
+        google = self._ready()
+        data = await asyncio.to_thread(ctx.workspace.read, args.file)
+        if args.folder:
+            await self._about(ctx, args.folder)
+        mime = mimetypes.guess_type(args.title)[0] or "application/octet-stream"
+        preview = await patient(lambda: google.preview(FileUpload(args.title, data, mime, args.folder)))
+        text = await asyncio.to_thread(contents, args.title, data)
+        digest = hashlib.sha256(data).hexdigest()
+        post = {"title": args.title, "markdown": text[:PREVIEW_TEXT], "length": len(text)}
+        stored = {"title": args.title, "mime": mime, "folder": args.folder, "blob": digest}
+        staged = self._staged(ctx, "drive_upload", stored, f"file:{args.title}", preview, post)
+        commit = staged.commit
+
+        def keep(tx: Tx) -> Json | None:
+            journal.put_blob(tx, ctx.team, data)
+            return commit(tx) if commit else None
+
+        return replace(staged, commit=keep)
+
     def _staged(self, ctx: ToolContext, kind: str, args: Json, target: str, preview: Any, post: Json) -> Outcome:
         def commit(tx: Tx) -> Json:
             change_id = staging.stage(
@@ -296,6 +327,8 @@ class GoogleTools:
             Tool("google__docs_create", "Stage a new document from Markdown.", shared, self.create_doc, DocArgs),
             Tool("google__sheets_write", "Stage a tab of a spreadsheet from a CSV file.", shared, self.write_sheet,
                  SheetWriteArgs),
+            Tool("google__drive_upload", "Stage a file of your workspace as a new file of the Drive.", shared,
+                 self.upload, UploadArgs),
         ]  # fmt: skip
 
 
@@ -362,14 +395,14 @@ def _written(ctx: ToolContext, name: str, write: Callable[[Path], int]) -> None:
 class GoogleWriter:
     """Applies approved changes: the coordinator's hand on shared documents."""
 
-    def __init__(self, workspace: GoogleWorkspace | None) -> None:
-        self._google = workspace
+    def __init__(self, workspace: GoogleWorkspace | None, db: Database) -> None:
+        self._google, self._db = workspace, db
 
     async def apply(self, change: Json, op_key: str, precondition: str) -> Json:
         """Apply once. Raises DependencyFailed when it may be tried again after looking, RunFailed when it may not."""
         google = self._connected()
         try:
-            done = await google.apply(_change(change), op_key, precondition or None)
+            done = await google.apply(await self._change(change), op_key, precondition or None)
         except e.ConflictError as error:
             raise staging.Conflict(change["target"]) from error
         except (e.RateLimited, e.Unavailable, e.AmbiguousOutcome) as error:
@@ -382,7 +415,7 @@ class GoogleWriter:
         """The answer of a change that already happened, or None. Raises DependencyFailed when it cannot be known."""
         google = self._connected()
         try:
-            done = await google.find(op_key, _change(change))
+            done = await google.find(op_key, await self._change(change))
         except e.ConnectorError as error:
             raise DependencyFailed(str(error)) from error
         return None if done is None else {"url": done.url, "target": done.file_id, "revision": done.revision}
@@ -392,9 +425,12 @@ class GoogleWriter:
             raise RunFailed("google", "Google is no longer connected, so the approved changes were not written.")
         return self._google
 
-
-def _change(stored: Json) -> Change:
-    args = stored["args"]
-    if stored["kind"] == "docs_create":
-        return DocCreate(title=args["title"], markdown=args["markdown"])
-    return SheetTabWrite(file_id=args["file_id"], tab=args["tab"], rows=tuple(tuple(row) for row in args["rows"]))
+    async def _change(self, stored: Json) -> Change:
+        args = stored["args"]
+        if stored["kind"] == "docs_create":
+            return DocCreate(title=args["title"], markdown=args["markdown"])
+        if stored["kind"] == "drive_upload":
+            data = await self._db.read(lambda c: journal.get_blob(c, args["blob"]))
+            return FileUpload(args["title"], data, args["mime"], args["folder"])
+        rows = tuple(tuple(row) for row in args["rows"])
+        return SheetTabWrite(file_id=args["file_id"], tab=args["tab"], rows=rows)

@@ -97,7 +97,17 @@ class SheetTabWrite:
     rows: tuple[tuple[CellInput, ...], ...]
 
 
-Change = DocCreate | SheetTabWrite
+@dataclass(frozen=True)
+class FileUpload:
+    """A new file with these bytes, in a folder when one is given by id."""
+
+    title: str
+    data: bytes = field(repr=False)
+    mime: str
+    folder: str = ""
+
+
+Change = DocCreate | SheetTabWrite | FileUpload
 
 
 @dataclass(frozen=True)

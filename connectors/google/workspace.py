@@ -21,12 +21,14 @@ from connectors.google.types import (
     Change,
     DocCreate,
     DriveFile,
+    FileUpload,
     Passage,
     Preview,
     SheetGrid,
     SheetTab,
     doc_url,
 )
+from connectors.google.uploads import Uploads
 
 SHEET = "application/vnd.google-apps.spreadsheet"
 LOCAL_TOKEN = "ya29.local-cadre"  # names an account of the stand-in; it is no secret
@@ -55,6 +57,7 @@ class GoogleWorkspace:
         self._services = Services(self._transport, self._base)
         self._docs = Docs(self._services, self._base)
         self._sheets = Sheets(self._services, self._base)
+        self._uploads = Uploads(self._services)
 
     @classmethod
     def open(
@@ -164,6 +167,8 @@ class GoogleWorkspace:
         sha256 = hashlib.sha256(json.dumps(asdict(change), sort_keys=True, default=str).encode()).hexdigest()
         if isinstance(change, DocCreate):
             return self._docs.preview(change, sha256)
+        if isinstance(change, FileUpload):
+            return self._uploads.preview(change, sha256)
         return await self._sheets.preview(change, sha256)
 
     async def apply(self, change: Change, op_key: str, expected_revision: str | None = None) -> Applied:
@@ -173,12 +178,16 @@ class GoogleWorkspace:
         """
         if isinstance(change, DocCreate):
             return await self._docs.apply(change, op_key)
+        if isinstance(change, FileUpload):
+            return await self._uploads.apply(change, op_key)
         return await self._sheets.apply(change, op_key, expected_revision)
 
     async def find(self, op_key: str, change: Change) -> Applied | None:
         """The change with that key if it has happened."""
         if isinstance(change, DocCreate):
             return await self._docs.find(op_key)
+        if isinstance(change, FileUpload):
+            return await self._uploads.find(op_key)
         return await self._sheets.find(op_key, change)
 
 
