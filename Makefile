@@ -34,9 +34,8 @@ drill-kill: setup
 	$(BIN)/cadre drill kill --points all --seed 1
 
 bench-loop: setup
-	$(BIN)/python -m bench.team
-	$(BIN)/python -m bench.agentloop faults
-	$(BIN)/python -m bench.agentloop loop
+	@missed=0; for part in "team" "agentloop faults" "agentloop loop"; do \
+		$(BIN)/python -m bench.$$part || missed=1; done; exit $$missed
 
 bench-cost: setup
 	$(BIN)/python -m bench.agentloop cost

@@ -96,6 +96,8 @@ class Database:
         self.url = url
         self.now = now
         self.engine = _engine(url)
+        # What a database that does not answer raises: through SQLAlchemy, and from the driver itself.
+        self.trouble: tuple[type[Exception], ...] = (DBAPIError, self.engine.dialect.loaded_dbapi.Error)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_queued, name="store-writer", daemon=True)
         self._writer.start()
@@ -201,7 +203,7 @@ class Database:
             connection = own.connection()
             with _transaction(connection, writing=False):
                 return work(connection)
-        except (DBAPIError, self.engine.dialect.loaded_dbapi.Error):
+        except self.trouble:
             own.close()
         return self.read_now(work)
 

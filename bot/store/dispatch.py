@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import DBAPIError
 
 from bot.errors import Fenced
 from bot.store import leases
@@ -134,7 +133,7 @@ class Dispatcher:
             held = None
             with self._lock:  # what woke it until here is in the store, where the claim sees it
                 self._running[agent_id] = False
-            with _outlived():  # the sweep comes back to it
+            with _outlived(self.db):  # the sweep comes back to it
                 held = await self.db.write(lambda tx: self._claim(tx, agent_id))
             if held is not None:
                 await self._activation(held, kind)
@@ -165,7 +164,7 @@ class Dispatcher:
             log.info("taken over", agent=held.agent_id, epoch=held.epoch)
         except Exception:
             log.exception("activation failed", agent=held.agent_id)
-            with _outlived():  # then the lease runs out instead
+            with _outlived(self.db):  # then the lease runs out instead
                 await self.db.write(lambda tx: _back_off(tx, held))
 
     def _beat(self) -> None:
@@ -174,7 +173,7 @@ class Dispatcher:
                 log.critical("a loop hangs; leaving so that another worker takes over")
                 os._exit(70)
 
-            with _outlived():
+            with _outlived(self.db):
                 self.db.write_now(self._renew, point=False)
 
     def _renew(self, tx: Tx) -> None:
@@ -199,7 +198,7 @@ class Dispatcher:
             self._tick.clear()
             if self._stop.is_set():
                 return
-            with _outlived():
+            with _outlived(self.db):
                 self._wake_due()
                 self._heal()
             ticks += 1
@@ -233,12 +232,12 @@ class Dispatcher:
 
 
 @contextlib.contextmanager
-def _outlived() -> Iterator[None]:
+def _outlived(db: Database) -> Iterator[None]:
     """A database that does not answer now must not end the thread that finds out when it answers again."""
     try:
         yield
-    except DBAPIError as error:
-        log.warning("the database does not answer", error=str(error.orig))
+    except db.trouble as error:
+        log.warning("the database does not answer", error=str(error))
 
 
 def _count_swept(tx: Tx, agent_id: str) -> None:
