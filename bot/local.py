@@ -229,8 +229,16 @@ async def stage(options: Options, home: Path) -> AsyncIterator[Stage]:
         finally:
             await process.close()
     finally:
-        child.terminate()
-        await asyncio.to_thread(child.wait, 10)
+        await asyncio.to_thread(_end, child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(10)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def local_settings(ready: Json, home: Path) -> Settings:

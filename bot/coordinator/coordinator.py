@@ -223,6 +223,8 @@ class Coordinator:
                 "tasks_done", not undone, f"not done: {', '.join(undone)}" if undone else "every planned task is done"
             )
         ]
+        if rows.tasks:
+            checks.append(await self.db.read(lambda c: verify.check_work(c, rows.run["id"])))
         checks += await self.db.read(lambda c: steering.answered(c, rows.run["id"]))
         shown = await self.db.read(lambda c: render.lookup(c, rows.run["id"], self.figure_page))
         asked = await self.db.read(lambda c: render.requested(c, rows.run["id"]))

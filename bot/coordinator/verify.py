@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from bot.errors import ModelMustRetry
 from bot.skills import Skill
@@ -21,6 +21,7 @@ from bot.tools.child import run_child
 from bot.types import Check, Json
 
 REPLY_LINES = 12
+LOOKING_AROUND = ("skill_open", "skill_search", "tool_search", "list_files")
 
 
 async def lay_out(db: Database, run_id: str, place: Path, only: str = "") -> dict[str, str]:
@@ -95,6 +96,23 @@ def check_reply(reply: str, lookup: render.Lookup, request: str) -> list[Check]:
         ),
         Check("reply_short", lines <= REPLY_LINES, f"{lines} lines of at most {REPLY_LINES}"),
     ]
+
+
+def check_work(connection: Connection, run_id: str) -> Check:
+    """A planned run's result rests on something read, computed or made in it, not on what a model says it knows."""
+    query = select(t.tool_call.c.name).where(
+        t.tool_call.c.run_id == run_id,
+        t.tool_call.c.status == "done",
+        t.tool_call.c.effect != "team",
+        t.tool_call.c.name.not_in(LOOKING_AROUND),
+    )
+    items = select(t.tool_call.c.name).where(t.tool_call.c.run_id == run_id, t.tool_call.c.name == "work_through")
+    seen = connection.execute(query.limit(1)).first() or connection.execute(items.limit(1)).first()
+    if seen:
+        return Check("work_seen", True, "the result rests on calls of this run")
+    return Check(
+        "work_seen", False, "nobody read, computed or made anything in this run, so nothing can be claimed to be done"
+    )
 
 
 def diagnosis(checks: list[Check]) -> str:

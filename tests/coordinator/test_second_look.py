@@ -66,3 +66,17 @@ def test_a_criterion_that_the_verifier_leaves_out_is_never_a_pass(tmp_path):
 def test_a_verifier_that_cannot_work_is_never_a_pass(tmp_path):
     view, _ = played(tmp_path, lambda _body: [text("")])
     assert view.run.status == "failed"
+
+
+def test_a_planned_result_that_rests_on_no_call_at_all_is_not_accepted(tmp_path):
+    def script(body):
+        steps = [[planned(TASK)], [spawn("one", task="a")], [call("wait", {"from": ["one"]})]]
+        return steps[turns(body)] if who(body) == "lead" and turns(body) < 3 else [finish()]
+
+    async def scenario():
+        async with worker(tmp_path, script) as here:
+            return await here.ended(await here.ask())
+
+    view = asyncio.run(scenario())
+    assert (view.run.status, view.run.error["kind"]) == ("failed", "verification")
+    assert "nobody read, computed or made anything" in view.run.error["message"]

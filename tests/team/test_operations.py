@@ -56,7 +56,9 @@ def run(tmp_path, parts, then=None, **options):
 
     def script(body):
         seen.setdefault(who(body), []).append(last(body))
-        return played(parts)(body)
+        said = played(parts)(body)
+        first = who(body) == "lead" and turns(body) == 0
+        return [*said, call("write_file", {"path": "notes.md", "text": "What was done."})] if first else said
 
     async def scenario():
         async with worker(tmp_path, script, **options) as here:
