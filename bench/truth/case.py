@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,12 @@ from bench.targets import Target
 from bench.truth.delivered import Delivered
 from bench.truth.labels import Json, Label
 
-SHEET = "Review of {}"
-
 
 @dataclass(frozen=True)
 class Case:
     """One request with the documents it is about."""
 
-    name: str  # of its folder, its sheet and its skill
+    name: str  # of its folder and its skill
     request: str
     documents: Mapping[str, str]  # text by file name
     questions: Sequence[Json]  # of its form
@@ -32,13 +29,11 @@ class Case:
     max_tokens: int = 32_000
 
     def lay_out(self, drive: Path, skills: Path) -> None:
-        """Put the documents and an empty sheet into a Drive, and a skill with the form beside those of the product."""
+        """Put the documents into a Drive, and a skill with the form beside those of the product."""
         folder = drive / self.name
         folder.mkdir(parents=True)
         for name, text in self.documents.items():
             (folder / name).write_text(text, encoding="utf-8", newline="")
-        sheet = {"title": SHEET.format(self.name), "tabs": [{"title": "About", "rows": [[self.name]]}]}
-        (drive / f"{self.name}.sheet.json").write_text(json.dumps(sheet), encoding="utf-8")
         place = skills / self.name
         (place / "forms").mkdir(parents=True)
         about = f"Reads {self.name} by its form."
@@ -54,19 +49,19 @@ class Case:
         _dump(place / "forms" / "form.yml", form)
 
     def _playbook(self) -> Json:
-        found = f"{{{{ (results.drive.files | selectattr('name', 'equalto', '{SHEET.format(self.name)}') | first).id }}}}"
+        files = ["{{ results.work.table }}", "{{ results.work.manifest }}"]
         steps = [
             _step("work", "work_through", folder=self.name, skill=self.name, form="form", save_as="results/form.jsonl"),
-            _step("drive", "google__drive_search", query=SHEET.format(self.name)),
-            _step("rows", "google__sheets_write", file_id=found, tab="Answers", file="{{ results.work.table }}"),
-            _step("items", "google__sheets_write", file_id=found, tab="Documents", file="{{ results.work.manifest }}"),
-            _step("end", "finish", status="done", summary="Every document was read.", reply="{{ results.work.say }}"),
-        ]
+            _step(
+                "end", "finish", status="done", summary="Every document was read.", reply="{{ results.work.say }}",
+                outputs=files, attach=files,
+            ),
+        ]  # fmt: skip
         match = {"pattern": f"(?i)^{self.request}", "understood": self.request, "mode": "delegation", "role": "lead"}
         return {"skill": self.name, "match": [match], "roles": {"lead": {"steps": steps}}}
 
 
-def _step(name: str, call: str, **arguments: str) -> Json:
+def _step(name: str, call: str, **arguments: Any) -> Json:
     return {"id": name, "call": call, "with": arguments}
 
 

@@ -14,7 +14,7 @@ from bench.truth.labels import Json
 DROP, DIGIT, INVENT, SKIP, EARLY = "dropped answer", "altered digit", "invented quote", "skipped item", "early claim"
 KINDS = (DROP, DIGIT, INVENT, SKIP, EARLY)
 _DIGIT = re.compile(r"\d")
-_INVENTIONS = (
+INVENTIONS = (
     "The parties hereby waive any right of objection under this provision without notice or compensation.",
     "This obligation shall survive for a further period as the Company may in its sole discretion decide.",
     "Neither party shall be bound by the foregoing where commercial reasons make performance undesirable.",
@@ -86,7 +86,7 @@ class Faults:
             return told
         question, entry = chance.choice(entries)
         was = entry["quote"]
-        entry["quote"] = chance.choice(_INVENTIONS) if kind == INVENT else altered(was, chance)
+        entry["quote"] = chance.choice(INVENTIONS) if kind == INVENT else altered(was, chance)
         self.planted.append(Planted(kind, **where, question=question, was=was, now=entry["quote"]))
         return told
 

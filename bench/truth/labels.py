@@ -11,17 +11,22 @@ from typing import Any
 
 Json = dict[str, Any]
 JOIN = re.compile(r"<\s*omitted\s*>|\(Pages?\s+[\d\s,–-]+\)", re.IGNORECASE)  # what joins the pieces of a marked clause
+LONG = 3  # blanks of a piece that is found although a word at its edge is cut
 _LINE = re.compile(r"\[([^\]\s]+)\] (.*)")
 _ITEM = re.compile(r"<item>(.*?)</item>", re.DOTALL)
 _FORM = re.compile(r"<form\b[^>]*>\n(.*?)\n</form>", re.DOTALL)
 _PLAIN = str.maketrans({**dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("‐‑‒–—―−", "-")})
 _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
-_BLANK = re.compile(r"\s+")
+
+
+def spaced(text: str) -> str:
+    """A text with one style of blanks, quote marks and dashes."""
+    return " ".join(_INVISIBLE.sub("", text.replace("…", "...")).translate(_PLAIN).split())
 
 
 def plain(text: str) -> str:
-    """A text without white space, with one style of quote marks and dashes: what two spellings of a quote share."""
-    return _BLANK.sub("", _INVISIBLE.sub("", text.replace("…", "..."))).translate(_PLAIN)
+    """The same without any blanks: what two spellings of a quote share."""
+    return spaced(text).replace(" ", "")
 
 
 def pieces(quote: str) -> list[str]:
@@ -45,8 +50,8 @@ class Window:
 
     item: Json
     anchors: tuple[str, ...]
-    starts: tuple[int, ...]  # of each line in the plain text
-    text: str  # all lines in plain spelling
+    starts: tuple[int, ...]  # of each line in the text
+    text: str  # all lines in one spelling, blanks between them
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Window | None:
@@ -58,12 +63,12 @@ class Window:
             return None
         anchors, starts, parts, size = [], [], [], 0
         for line in filter(None, map(_LINE.match, blocks[1].splitlines())):
-            words = plain(line[2])
+            words = spaced(line[2])
             anchors.append(line[1])
             starts.append(size)
             parts.append(words)
-            size += len(words)
-        return cls(json.loads(found[1]), tuple(anchors), tuple(starts), "".join(parts))
+            size += len(words) + 1
+        return cls(json.loads(found[1]), tuple(anchors), tuple(starts), " ".join(parts))
 
     def anchor(self, offset: int) -> str:
         return self.anchors[bisect_right(self.starts, offset) - 1]
@@ -74,11 +79,11 @@ class Window:
         found = []
         behind = first
         for piece in JOIN.split(label.quote):
-            wanted = plain(piece)
+            wanted = spaced(piece)
             if not wanted:
                 continue
-            at = self.text.find(wanted, behind, last)
-            at = self.text.find(wanted, first, last) if at < 0 else at
+            at = self._place(wanted, behind, last)
+            at = self._place(wanted, first, last) if at < 0 else at
             if at >= 0:
                 behind = at + len(wanted)
             found.append((piece.strip(), at))
@@ -86,8 +91,21 @@ class Window:
             return [_entry(label, label.quote, self.anchor(found[0][1]))]
         return [_entry(label, piece, self.anchor(at)) for piece, at in found if at >= 0]
 
+    def _place(self, words: str, first: int, last: int) -> int:
+        """Where words stand whole; a long piece may be cut within a word, as people who mark sometimes do."""
+        at = found = self.text.find(words, first, last)
+        while at >= 0:
+            end = at + len(words)
+            inside = (at > 0 and self.text[at - 1].isalnum() and words[0].isalnum()) or (
+                end < len(self.text) and self.text[end].isalnum() and words[-1].isalnum()
+            )
+            if not inside:
+                return at
+            at = self.text.find(words, at + 1, last)
+        return found if words.count(" ") >= LONG else -1
+
     def _range(self, line: int) -> tuple[int, int]:
-        """Where the passages of a line or turn stand in the plain text; everything when none is named."""
+        """Where the passages of a line or turn stand in the text; everything when none is named."""
         if not line:
             return 0, len(self.text)
         mine = [place for place, name in enumerate(self.anchors) if name.split(".")[0][1:] == str(line)]

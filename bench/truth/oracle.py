@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -68,7 +70,7 @@ class Oracle:
         """The answer to a request: about an item from the labels, of an agent from its playbook."""
         window = Window.of(body)
         if window is None:
-            return self._lead.reply(body, by_playbook(body, forget))
+            return fresh_eyes(body, self._lead.reply(body, by_playbook(body, forget)))
         user = body["metadata"]["user_id"]
         self._attempts[user, window.item["window"]] += 1
         attempt = self._attempts[user, window.item["window"]]
@@ -92,6 +94,18 @@ class Oracle:
         words = [b for b in last if b.get("type") == "tool_result"] if isinstance(last, list) else []
         if words:
             self.seen.refused.append({"user": body["metadata"]["user_id"], "said": str(words[0]["content"])[:600]})
+
+
+def fresh_eyes(body: Mapping[str, Any], given: Reply) -> Reply:
+    """A verifier's finish with a verdict on each sampled answer: what code let through is right by the labels."""
+    if not body["metadata"]["user_id"].rpartition("/")[2].startswith("verifier"):
+        return given
+    asked = re.findall(r'"id":"(sample\.\d+)"', json.dumps(body["messages"][0]).replace("\\", ""))
+    for block in given.content:
+        if block["type"] == "tool_use" and block["name"] == "finish":
+            told = block["input"].setdefault("verdicts", [])
+            told += [{"name": name, "passed": True, "detail": "by the labels"} for name in dict.fromkeys(asked)]
+    return given
 
 
 def application(oracle: Oracle, setting: Setting) -> web.Application:

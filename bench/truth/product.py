@@ -9,10 +9,14 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection, func, select
+
 from bench.truth.case import Case
 from bench.truth.delivered import Delivered, delivered
 from bench.truth.labels import Json
 from bot.local import Options, Stage, stage
+from bot.store import schema as t
+from bot.store.item_tables import item
 
 CHANNEL = "finance"
 TIMEOUT_S = 900.0
@@ -44,6 +48,19 @@ class Product:
         took = time.time() - began
         found = await delivered(self._here, CHANNEL, posted["ts"])
         return Result(status, await self._here.result(run_id), found, took)
+
+
+    async def worked(self, run_id: str) -> tuple[float, float]:
+        """When the first manifest of a run was fixed and when its last item ended."""
+
+        def look(connection: Connection) -> tuple[float, float]:
+            fixed = select(func.min(t.journal.c.at)).where(
+                t.journal.c.run_id == run_id, t.journal.c.kind == "items.fixed"
+            )
+            ended = select(func.max(item.c.ended_at)).where(item.c.run_id == run_id)
+            return connection.execute(fixed).scalar_one(), connection.execute(ended).scalar_one()
+
+        return await self._here.process.db.read(look)
 
 
 @asynccontextmanager

@@ -1,0 +1,134 @@
+"""Runs the data sets one after the other, prints a table for each and writes the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.targets import Target, report
+from bench.truth import caught
+from bench.truth.case import Case, DataSet
+from bench.truth.cuad import Cuad
+from bench.truth.labels import Json
+from bench.truth.lead import ROUNDS
+from bench.truth.oracle import Seen, Server, Setting, serving
+from bench.truth.pool import bare
+from bench.truth.product import Product, Result, product
+
+SETS: dict[str, Callable[[Path, int], DataSet | str]] = {"cuad": Cuad.find}
+PARTS = ("perfect", "faulty", "speed")
+DELAY_S = 0.05
+FALSE_ALARMS = 1.0  # percent
+SLOWER = 1.2  # times the bare pool
+
+
+@dataclass
+class Account:
+    """What is reported of one data set."""
+
+    targets: list[Json] = field(default_factory=list)
+    figures: Json = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    good: bool = True
+
+    def tell(self, title: str, targets: tuple[Target, ...], figures: Json, examples: tuple[str, ...] = ()) -> None:
+        """Print a table, and keep it."""
+        self.good = report(title, targets) and self.good
+        for name, value in figures.items():
+            print(f"{name}: {value}")
+        for one in examples:
+            print(f"  {one}")
+        self.targets += [{"part": title, **dataclasses.asdict(one), "met": one.met} for one in targets]
+        self.figures[title] = figures
+        self.examples += examples
+
+
+async def run_set(name: str, data: Path, most: int, seed: int, parts: tuple[str, ...]) -> Json:
+    """One data set: with a perfect oracle, with a careless one, and against the clock."""
+    found = SETS[name](data, most)
+    if isinstance(found, str):
+        print(f"\n{name}: skipped, {found}")
+        return {"skipped": found}
+    account = Account()
+    if "perfect" in parts:
+        await _perfect(found, account)
+    if "faulty" in parts:
+        await _faulty(found, account, seed)
+    if "speed" in parts and name == "cuad":
+        await _speed(found, account)
+    return {"targets": account.targets, "figures": account.figures, "examples": account.examples, "good": account.good}
+
+
+def _labels(cases: list[Case]) -> Setting:
+    return Setting({name: many for case in cases for name, many in case.labels.items()})
+
+
+async def _perfect(found: DataSet, account: Account) -> None:
+    cases = found.cases()
+    with serving(_labels(cases)) as server, tempfile.TemporaryDirectory(prefix="cadre-truth-") as home:
+        async with product(Path(home), cases, server.url) as cadre:
+            results = {case.name: await cadre.ask(case) for case in cases}
+            seen = server.seen()
+    verdict = found.judge({name: one.delivered for name, one in results.items()})
+    alarms = Target("false alarms: answers sent back", FALSE_ALARMS, 100.0 * seen.again / max(1, seen.calls), "%")
+    ended = Target("runs that ended done", len(cases), sum(one.status == "done" for one in results.values()), least=True)
+    title = f"{found.name}, perfect oracle"
+    refused = tuple(f"sent back: {one['said'][:300]}" for one in seen.refused[:5])
+    account.tell(title, (ended, *verdict.targets, alarms), {**verdict.figures, **_took(results, seen)},
+                 (*verdict.examples, *refused))  # fmt: skip
+
+
+async def _faulty(found: DataSet, account: Account, seed: int) -> None:
+    """A careless model; a single case is asked as often as its lead has faults to make."""
+    cases = found.cases()
+    rounds = list(cases) * len(ROUNDS) if len(cases) == 1 else list(cases)
+    setting = dataclasses.replace(_labels(cases), faulty=True, seed=seed)
+    with serving(setting) as server, tempfile.TemporaryDirectory(prefix="cadre-truth-") as home:
+        async with product(Path(home), cases, server.url) as cadre:
+            results: dict[str, Result] = {}
+            for number, case in enumerate(rounds, 1):
+                results[f"{case.name} {number}"] = await cadre.ask(case)
+            seen = server.seen()
+    fates = caught.outcomes(seen.planted, {name: one.delivered for name, one in results.items()})
+    told, shown = caught.targets(fates)
+    slipped = tuple(f"slipped: {one.fault.shown()}" for one in fates if one.slipped and one.fault.kind != "dropped answer")
+    shown["ended"] = {name: one.status for name, one in results.items()}
+    account.tell(f"{found.name}, careless oracle (seed {seed})", told, {**shown, **_took(results, seen)}, slipped[:8])
+
+
+async def _speed(found: DataSet, account: Account) -> None:
+    """The work beside the same calls made by a bare pool of the width that the work reached."""
+    case = found.cases()[0]
+    setting = dataclasses.replace(_labels([case]), delay_s=DELAY_S, keep=True)
+    with serving(setting) as server, tempfile.TemporaryDirectory(prefix="cadre-truth-") as home:
+        async with product(Path(home), [case], server.url) as cadre:
+            result = await cadre.ask(case)
+            began, ended = await cadre.worked(result.run["run"]["id"])
+            seen = server.seen()
+        alone = await _best(server, seen)
+    account.tell(
+        f"{found.name}, {DELAY_S * 1e3:g} ms a call",
+        (Target("the work over the same calls by a bare pool", SLOWER, (ended - began) / alone),),
+        {"calls": seen.calls, "width": seen.most, "work, s": round(ended - began, 2), "bare pool, s": round(alone, 2),
+         "from mention to answer, s": round(result.took_s, 2)},
+    )  # fmt: skip
+
+
+async def _best(server: Server, seen: Seen) -> float:
+    """The faster of two rounds of the bare pool."""
+    return min([await bare(server.url, seen.bodies, seen.most) for _ in range(2)])
+
+
+def _took(results: Mapping[str, Result], seen: Seen) -> Json:
+    return {"seconds": round(sum(one.took_s for one in results.values()), 1), "calls": seen.calls, "sent back": seen.again}
+
+
+def write(place: Path, sets: Json, data: Path, seed: int) -> None:
+    """The report as JSON, set by set."""
+    told = {"data": str(data), "seed": seed, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "sets": sets}
+    place.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
