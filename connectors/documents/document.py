@@ -118,7 +118,7 @@ def assemble(
         raise TooLarge(f"{name} holds more than {MAX_TEXT:,} characters and was not read.", name=name)
     if not text.strip():
         raise Empty(f"{name} holds no text.", name=name)
-    found = tuple(turns) or (turns_of(text) if kind == "text" else ())
+    found = tuple(turns) or (turns_of(text) if kind in ("text", "docx", "pdf") else ())
     pages = 0 if sheets or "\f" not in text.strip("\f") else text.rstrip("\f").count("\f") + 1
     lines = _lines(text, kind, sheets, numbers, paged=kind == "pdf" or pages > 0)
     folded = " ".join(unicodedata.normalize("NFC", text).split())

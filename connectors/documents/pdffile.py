@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from typing import Any
 
 from pypdf import PageObject, PdfReader
 from pypdf.errors import PyPdfError
@@ -12,6 +13,8 @@ from pypdf.errors import PyPdfError
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 MAX_PAGES = 5_000
+
+_PAINTS = re.compile(rb"(?:^|\s)(?:[fFSsBb]\*?|Do|sh|BI)(?:\s|$)")  # operators that put something on the page
 
 logging.getLogger("pypdf").setLevel(logging.ERROR)  # it tells of every small flaw of a file
 
@@ -31,13 +34,15 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
         raise TooLarge(f"{name} has {count:,} pages; {MAX_PAGES:,} is the most that is read.", name=name)
     if not count:
         raise Empty(f"{name} is a PDF without pages.", name=name)
-    texts, scanned, damaged = [], [], []
+    texts: list[str] = []
+    silent: list[tuple[int, str]] = []
+    damaged: list[int] = []
     for number in range(1, count + 1):
         try:
             page = reader.pages[number - 1]
             text = _tidy(page.extract_text() or "")
-            if not text.strip() and _shows_something(page):
-                scanned.append(number)
+            if not text.strip() and (shown := _shown(page)):
+                silent.append((number, shown))
         except Exception:  # one page must not lose the others
             text = ""
             damaged.append(number)
@@ -45,9 +50,9 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
     if not any(text.strip() for text in texts):
         if damaged:
             raise Unreadable(f"{name} is a damaged PDF: none of its pages could be read.", name=name)
-        what = "is a scan without a text layer" if scanned else "holds no text"
+        what = "is a scan without a text layer" if silent else "holds no text"
         raise Empty(f"{name} {what} ({count} page{'s' if count > 1 else ''}).", name=name)
-    unread = [f"Page {number} is a picture without a text layer." for number in scanned]
+    unread = [f"Page {number} is {shown} without a text layer." for number, shown in silent]
     unread += [f"Page {number} is damaged." for number in damaged]
     return "\f".join(texts), tuple(unread)
 
@@ -57,8 +62,19 @@ def _tidy(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\ud800-\udfff]", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _shows_something(page: PageObject) -> bool:
-    return bool(page.get("/Contents")) and bool(page.get("/Resources"))
+def _shown(page: PageObject) -> str:
+    """What a page without text shows: a picture, a drawing, or nothing ("")."""
+    resources = _resolved(page.get("/Resources"))
+    forms = _resolved(resources.get("/XObject"))
+    if any(_resolved(form).get("/Subtype") == "/Image" for form in forms.values()):
+        return "a picture"
+    content = page.get_contents()
+    return "a drawing" if content is not None and _PAINTS.search(content.get_data()) else ""
+
+
+def _resolved(value: Any) -> Any:
+    """What a reference of the file points to; {} when there is nothing."""
+    return {} if value is None else value.get_object()
 
 
 def _reason(error: Exception) -> str:

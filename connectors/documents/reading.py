@@ -14,10 +14,9 @@ from connectors.documents.markup import parse, text_of
 from connectors.documents.pdffile import read_pdf
 from connectors.documents.records import json_text, parse_json
 from connectors.documents.tables import MAX_BYTES, MAX_UNPACKED, DocumentError, Grid, read_grid
-from connectors.documents.wordfile import read_docx
+from connectors.documents.wordfile import read_docx, refuse_old_container
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -111,12 +110,7 @@ def decode(name: str, data: bytes) -> str:
 
 
 def _refuse_other_kinds(name: str, data: bytes) -> None:
-    if data.startswith(_OLE):
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            raise Encrypted(f"{name} is an Office file protected by a password.", name=name)
-        raise Unreadable(
-            f"{name} is an Office file of the old format (DOC, XLS, PPT); save it as DOCX or XLSX.", name=name
-        )
+    refuse_old_container(name, data)
     if data.startswith(b"{\\rtf"):
         raise Unreadable(f"{name} is an RTF file; save it as DOCX.", name=name)
     if data.startswith(_PICTURES) or data[8:12] == b"WEBP":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MIN_TURNS = 3
 
@@ -26,6 +26,8 @@ _OPENINGS = tuple(
         rf"{_NUMBER}{_NAME}:\s",  # Ann: … · 12. Ann: …
     )
 )
+_VOICE = re.compile(rf"[^\n]*\n(?:<v(?:\.\S+)? (?P<voice>[^>\n]+)>|{_NAME}:\s)")  # the line below a cue
+_CUE = 0
 _UNTIMED = len(_OPENINGS) - 1
 
 
@@ -53,13 +55,15 @@ def turns_of(text: str) -> tuple[Turn, ...]:
                 break
     if len(openings) < MIN_TURNS:
         return ()
-    # the shape that most lines have decides; others are words like "Note: …" inside a turn
-    usual = Counter(shape for _, shape, _ in openings).most_common(1)[0][0]
+    # the shape that most lines have decides; others are words like "Note: …" inside a turn, or the name below a cue
+    counts = Counter(shape for _, shape, _ in openings)
+    usual = _CUE if counts[_CUE] >= MIN_TURNS else counts.most_common(1)[0][0]
     family = {1, 4} if usual in (1, 4) else {usual}
     openings = [opening for opening in openings if opening[1] in family]
     if not _reads_like_one(openings, filled, usual):
         return ()
-    return tuple(_numbered(openings))
+    turns = tuple(_numbered(openings))
+    return tuple(_voiced(text, turn) for turn in turns) if usual == _CUE else turns
 
 
 def seconds_of(stamp: str) -> int:
@@ -68,6 +72,13 @@ def seconds_of(stamp: str) -> int:
     for part in re.split(r"[.,]", stamp)[0].split(":"):
         total = total * 60 + int(part)
     return total
+
+
+def _voiced(text: str, turn: Turn) -> Turn:
+    """A cue with the name that the line below it begins with, if it does."""
+    below = _VOICE.match(text, turn.start)
+    name = "" if below is None else (below["voice"] or below["speaker"]).strip()
+    return replace(turn, speaker=name) if name and _is_name(name) else turn
 
 
 def _is_name(speaker: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from lxml import etree
 
-from connectors.errors import Unreadable
+from connectors.errors import Encrypted, Unreadable
 
 MAX_PART = 64 * 1024 * 1024  # bytes of one part, unpacked
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -24,6 +24,7 @@ _SIGNS = {
     W + "noBreakHyphen": "\u2011",
     W + "softHyphen": "\u00ad",
 }
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
 View = Literal["accepted", "rejected"]
@@ -62,15 +63,29 @@ class Package:
         return out.getvalue()
 
 
+def refuse_old_container(name: str, data: bytes) -> None:
+    """Encrypted or Unreadable for the container of Office's old formats, in which it also locks the new ones."""
+    if not data.startswith(_OLE):
+        return
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise Encrypted(f"{name} is an Office file protected by a password.", name=name)
+    raise Unreadable(f"{name} is an Office file of the old format (DOC, XLS, PPT); save it as DOCX.", name=name)
+
+
 def open_package(name: str, data: bytes) -> Package:
-    """Unpacks a DOCX. Unreadable when it is damaged or holds more than an Office file may."""
+    """Unpacks a DOCX. Encrypted, or Unreadable when it is damaged or holds more than an Office file may."""
+    refuse_old_container(name, data)
     parts: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for entry in archive.infolist():
+                if entry.flag_bits & 1:
+                    raise Encrypted(f"{name} is protected by a password.", name=name)
                 if entry.file_size > MAX_PART:
                     raise Unreadable(f"{name} holds a part of more than {MAX_PART // 1024 // 1024} MB.", name=name)
                 parts[entry.filename] = archive.read(entry)
+    except Unreadable:
+        raise
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
         raise Unreadable(f"{name} is a damaged Word file: it ends too early or was altered.", name=name) from error
     except Exception as error:  # zlib.error and what other packers raise

@@ -89,7 +89,7 @@ def test_footnotes_stand_below_and_pictures_are_named_as_unread():
 def test_a_pdf_is_read_page_by_page_and_pictures_of_text_are_named():
     document = read("x", pdf("First page\nof words", "", "Third page"))
     assert document.kind == "pdf" and document.pages == 3
-    assert document.unread == ("Page 2 is a picture without a text layer.",)
+    assert document.unread == ("Page 2 is a drawing without a text layer.",)
     found = find(document, "Third page")
     assert found is not None and found.first.place == "page 3, line 1" and found.first.label == "p3.1"
     assert find(document, "First page of words") is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 import zipfile
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 
 from connectors.documents.reading import read
 from connectors.documents.redline import Change, accepted, redline, rejected
-from connectors.errors import Misplaced, Unreadable
+from connectors.errors import Encrypted, Misplaced, Unreadable
 
-from .files import docx, paragraph
+from .files import docx, packed, paragraph
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 AGREEMENT = (
@@ -164,6 +165,31 @@ def test_words_that_stand_twice_are_told_apart_by_their_place():
     label = next(p.anchor.label for p in read("x", changed()).passages if p.anchor.line == 10)
     data = changed(Change("Either party may", "The Customer may", at=label))
     assert accepted(data) == AGREEMENT.replace("Either party may assign", "The Customer may assign")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_damaged_part_is_refused_with_words_or_marked_like_any_other(seed):
+    chance = random.Random(seed)
+    with zipfile.ZipFile(BytesIO(FORMATTED)) as archive:
+        parts = {entry: bytearray(archive.read(entry)) for entry in archive.namelist()}
+    for _ in range(chance.randint(1, 4)):
+        broken = parts[chance.choice(sorted(parts))]
+        at = chance.randrange(len(broken))
+        broken[at : at + chance.randint(0, 6)] = chance.choice([b"", b"w:", b"<w:p/>", b"x", b"9"])
+    try:
+        data = changed(Change("10 euro", "12 euro", "why"), original=packed(parts))
+    except (Unreadable, Misplaced):
+        return
+    assert rejected(data) == rejected(packed(parts))
+
+
+def test_a_locked_file_is_told_from_a_damaged_one():
+    locked = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(Encrypted):
+        changed(original=locked)
+    with pytest.raises(Encrypted):
+        accepted(locked)
 
 
 def test_a_damaged_file_is_refused():

@@ -87,6 +87,8 @@ TRANSCRIPTS = {
     "names in brackets": "(PERSON1) Hello.\n(PERSON2) Hello Ann.\nHow are you?\n(PERSON1) Fine.",
     "subtitles": "WEBVTT\n\n00:00:05.000 --> 00:00:08.000\nHello.\n\n00:00:09.000 --> 00:00:11.000\nHello Ann.\n"
     "How are you?\n\n01:02:03.000 --> 01:02:04.000\nFine.",
+    "subtitles with names": "WEBVTT\n\n1\n00:00:05.000 --> 00:00:08.000\nAnn: Hello.\n\n2\n00:00:09.000 --> 00:00:11.000\n"
+    "<v Bob Lee>Hello Ann.\nHow are you?</v>\n\n3\n01:02:03.000 --> 01:02:04.000\nAnn: Fine.",
     "names above": "Ann  00:05\nHello.\nBob Lee  00:09\nHello Ann.\nHow are you?\nAnn  1:02:03\nFine.",
 }
 
