@@ -228,14 +228,19 @@ def runs_stop(run_id: str) -> None:
 def drill_kill(
     points: Annotated[str, typer.Option(help="all, or how many.")] = "all",
     seed: Annotated[int, typer.Option(help="Chooses the company and the points.")] = 1,
+    work: Annotated[str, typer.Option(help="What is worked: close, or launch.")] = "close",
+    kills: Annotated[int, typer.Option(min=1, help="At how many of the points each run is killed.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Kill the process at its commit points and around external calls of a small close; compare the outcomes."""
-    from bot.drill import kill_drill
+    """Kill the process at its commit points and around external calls of small work; compare the outcomes."""
+    from bot.drill import WORKS, kill_drill
 
+    if work not in WORKS:
+        raise typer.BadParameter(", ".join(WORKS), param_hint="--work")
     if points != "all" and not points.isdigit():
         raise typer.BadParameter("all, or a number", param_hint="--points")
-    report = kill_drill(trials=None if points == "all" else int(points), seed=seed, say=_say)
+    trials = None if points == "all" else int(points)
+    report = kill_drill(trials=trials, seed=seed, say=_say, work=work, kills=kills)
     if as_json:
         print(json.dumps(report.as_json()))
     else:

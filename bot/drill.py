@@ -31,7 +31,6 @@ from bot.local import local_settings
 from bot.store import points
 from bot.types import Json
 
-REQUEST = "close Q3 2026"
 TRIAL_S = 120.0
 MASKS = (
     (re.compile(r"https?://127\.0\.0\.1:\d+"), "URL"),
@@ -42,7 +41,25 @@ MASKS = (
     (re.compile(r"p?\d{10}(\.?\d{6})?"), "TS"),
     (re.compile(r"\b\d+ ?(h|min|m|s|ms)\b|\b\d+:\d\d(:\d\d)?\b|\d{4}-\d\d-\d\dT[\d:.+-]+"), "TIME"),
     (re.compile(r"\b[emd]\d+\b"), "ROW"),
+    (re.compile(r"^(\W*)\d+\. ", re.MULTILINE), r"\1N. "),  # of an approval card
 )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a person asks for in one thread, each request once the one before is done; all is approved."""
+
+    channel: str
+    person: str
+    requests: tuple[str, ...]
+
+
+WORKS = {
+    "close": Work("finance", "maya", ("close Q3 2026",)),
+    "launch": Work(
+        "launch", "elena", ("launch Brook 3", "change the key message to: Clean water, at a glance"),
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -66,10 +83,13 @@ class Report:
         }
 
 
-def kill_drill(*, trials: int | None, seed: int, say: Callable[[str], None]) -> Report:
-    """One undisturbed small close, then one per chosen point with a kill there; all must end alike.
+def kill_drill(
+    *, trials: int | None, seed: int, say: Callable[[str], None], work: str = "close", kills: int = 1
+) -> Report:
+    """Work undisturbed once, then once per chosen point with a kill there; all must end alike.
 
-    `trials` None takes every point. Raises RunFailed when the undisturbed run itself does not end well.
+    `trials` None takes every point. With more `kills` each run is killed at so many of the points, one life after the
+    other. Raises RunFailed when the undisturbed run itself does not end well.
     """
     home = Path(tempfile.mkdtemp(prefix="cadre-drill-"))
     ready_file = home / "ready.json"
@@ -78,23 +98,26 @@ def kill_drill(*, trials: int | None, seed: int, say: Callable[[str], None]) -> 
     try:
         ready = wait_ready(ready_file, child)
         _import_everything()
-        calm = _Trial(ready, home / "calm").run()
+        calm = _Trial(ready, home / "calm", WORKS[work]).run()
         if calm.status != "done":
-            raise RunFailed("drill", f"The undisturbed close ended {calm.status}: {calm.error}")
+            raise RunFailed("drill", f"The undisturbed {work} ended {calm.status}: {calm.error}")
         names = [line.split("\t")[0] for line in calm.trace()]
         report = Report(points=len(names), swept=calm.swept)
         chosen = list(range(1, len(names) + 1))
         if trials is not None and trials < len(chosen):
             chosen = sorted(random.Random(seed).sample(chosen, trials))
-        for number in chosen:
-            trial = _Trial(ready, home / f"kill-{number}").run(kill_at=number)
+        runs = -(-len(chosen) // kills)
+        for deal in range(runs):
+            places = tuple(chosen[deal::runs])
+            told = f"point {', '.join(f'{place} ({names[place - 1]})' for place in places)}"
+            trial = _Trial(ready, home / f"kill-{deal}", WORKS[work]).run(kill_at=places)
             report.trials += 1
             report.killed += trial.kills
             wrong = calm.differences(trial)
             if wrong:
-                report.differing.append(f"point {number} ({names[number - 1]}): {'; '.join(wrong)}")
-            say(f"{report.trials}/{len(chosen)} {names[number - 1]}: {'; '.join(wrong) or 'equal'}")
-            shutil.rmtree(home / f"kill-{number}", ignore_errors=True)
+                report.differing.append(f"{told}: {'; '.join(wrong)}")
+            say(f"{report.trials}/{runs} {told}: {'; '.join(wrong) or 'equal'}")
+            shutil.rmtree(home / f"kill-{deal}", ignore_errors=True)
         return report
     finally:
         child.terminate()
@@ -116,11 +139,13 @@ def _import_everything() -> None:
 
 
 class _Trial:
-    """One close from mention to reply, with the process killed at most once on the way."""
+    """One thread from mention to the last reply, with the process killed on the way."""
 
-    def __init__(self, ready: Json, home: Path) -> None:
-        self.ready, self.home = ready, home
+    def __init__(self, ready: Json, home: Path, work: Work) -> None:
+        self.ready, self.home, self.work = ready, home, work
         self.kills = 0
+        self.asked: list[str] = []  # the messages that asked, by ts
+        self.clicked: set[str] = set()
         self.status, self.error = "", ""
         self.outcome: Json = {}
         self.wrong: list[str] = []  # what happened twice or ended by itself
@@ -131,12 +156,13 @@ class _Trial:
         file = self.home / "trace"
         return file.read_text().splitlines() if file.exists() else []
 
-    def run(self, *, kill_at: int = 0) -> _Trial:
+    def run(self, *, kill_at: tuple[int, ...] = ()) -> _Trial:
+        """Do the work; the process dies at the points of that number, counted over its lives."""
         for name in ("slack", "google", "model"):
             _post(f"{self.ready[name]['control_url']}/_local/reset", {})
         self.home.mkdir(parents=True)
-        pid = self._fork(kill_at)
-        posted, approved = "", False
+        lives = [b - a for a, b in zip((0, *kill_at), kill_at, strict=False)] + [0]
+        pid = self._fork(lives[0])
         committed: set[str] = set()
         passed = 0
         deadline = time.monotonic() + TRIAL_S
@@ -145,23 +171,36 @@ class _Trial:
                 gone, ended = os.waitpid(pid, os.WNOHANG)
                 if gone:
                     self.kills += 1
-                    if not kill_at or self.kills > 1 or ended != signal.SIGKILL:
+                    if self.kills > len(kill_at) or ended != signal.SIGKILL:
                         self.wrong.append(f"the process ended by itself ({ended})")
+                    self._look_back(committed, passed)
                     committed, passed = self._committed(), len(self.trace())
-                    pid = self._fork(0)
-                if not posted and self._listening():
-                    posted = self._act(do="post", channel="finance", text=f"@cadre {REQUEST}")["ts"]
-                if posted and not approved:
-                    approved = self._approve()
-                if posted and self._ended():
+                    pid = self._fork(lives[min(self.kills, len(kill_at))])
+                if self._go_on():
                     break
                 time.sleep(0.02)
-            self.wrong += [f"called again: {call}" for call in _calls(self.trace()[passed:]) if call in committed]
-            self._collect(posted)
+            self._look_back(committed, passed)
+            self._collect()
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         return self
+
+    def _go_on(self) -> bool:
+        """Ask for what comes next and approve what is shown; True once all is done."""
+        self._approve()
+        if not self.asked or self._ended(len(self.asked)):
+            if len(self.asked) == len(self.work.requests) or self.status not in ("", "done"):
+                return True
+            if self._listening():
+                thread = {"thread_ts": self.asked[0]} if self.asked else {}
+                words = f"@cadre {self.work.requests[len(self.asked)]}"
+                self.asked.append(self._act(do="post", channel=self.work.channel, text=words, **thread)["ts"])
+        return False
+
+    def _look_back(self, committed: set[str], passed: int) -> None:
+        """Name the calls that a life made although their results were on disk before it."""
+        self.wrong += [f"called again: {call}" for call in _calls(self.trace()[passed:]) if call in committed]
 
     def _committed(self) -> set[str]:
         """Calls that must never be made again: their results were on disk when the process died."""
@@ -188,7 +227,7 @@ class _Trial:
             os._exit(code)
 
     def _act(self, **action: Any) -> Json:
-        return _post(f"{self.ready['slack']['control_url']}/_local/act", {"as": "maya", **action})
+        return _post(f"{self.ready['slack']['control_url']}/_local/act", {"as": self.work.person, **action})
 
     def _listening(self) -> bool:
         return bool(_get(f"{self.ready['slack']['control_url']}/_local/state").get("sockets"))
@@ -200,36 +239,56 @@ class _Trial:
         except sqlite3.OperationalError:
             return []  # not there yet, or between two lives
 
-    def _approve(self) -> bool:
+    def _approve(self) -> None:
         cards = self._query(
-            "select e.result, r.channel from approval a join run r on r.id = a.run_id join effect e on "
+            "select a.id, e.result, r.channel from approval a join run r on r.id = a.run_id join effect e on "
             "e.run_id = a.run_id and e.op_key like '%' || a.id and e.status = 'done' where a.status = 'pending'"
         )
-        if not cards:
-            return False
-        ts = json.loads(cards[0][0])["ts"]
-        answer = self._act(do="click", channel=cards[0][1], ts=ts, action_id="approve")
-        return bool(answer.get("ok"))
+        for approval, result, channel in cards:
+            if approval not in self.clicked:
+                ts = json.loads(result)["ts"]
+                if self._act(do="click", channel=channel, ts=ts, action_id="approve").get("ok"):
+                    self.clicked.add(approval)
 
-    def _ended(self) -> bool:
+    def _ended(self, runs: int) -> bool:
+        """Whether so many runs have ended and the thread says so."""
         rows = self._query(
             "select r.status, r.error_message from run r join agent a on a.id = r.id || '/_thread' "
-            "where r.status in ('done','failed','stopped') and a.wake_seq = a.slept_seq and a.due_at is null"
+            "where r.status in ('done','failed','stopped') and a.wake_seq = a.slept_seq and a.due_at is null "
+            "order by r.created_at"
         )
-        if rows:
-            self.status, self.error = rows[0]
-        return bool(rows)
+        if len(rows) < runs:
+            return False
+        self.status, self.error = rows[-1]
+        return True
 
-    def _collect(self, ts: str) -> None:
-        slack = self.ready["slack"]["control_url"]
-        thread = _get(f"{slack}/_local/thread?channel=finance&ts={ts}").get("messages", [])
-        google = _get(f"{self.ready['google']['control_url']}/_local/state")
+    def _collect(self) -> None:
+        slack, google = (self.ready[name]["control_url"] for name in ("slack", "google"))
+        thread = _get(f"{slack}/_local/thread?channel={self.work.channel}&ts={self.asked[0]}").get("messages", [])
+        drive = _get(f"{google}/_local/state")
+        names = {file["id"]: file["name"] for file in drive.get("files", [])}  # ids follow the order of creation
         self.outcome = {
-            "thread": sorted(_mask(_words(m)) for m in thread),
-            "google": _mask(json.dumps({k: google.get(k) for k in ("docs", "sheets")}, sort_keys=True)),
+            "thread": sorted(_words(m, names) for m in thread),
+            "google": sorted(
+                _mask(json.dumps(file, sort_keys=True))
+                for kind in ("docs", "sheets")
+                for file in drive.get(kind, {}).values()
+            ),
             "figures": sorted(self._query("select id, label, value, unit from figure")),
             "findings": sorted(self._query("select kind, account, department, period, amount, entries from finding")),
             "runs": self._query("select count(*) from run"),
+            "pieces": sorted(
+                (_mask(name), version, status, _mask(bytes(data).decode("utf-8", "replace")))
+                for name, version, status, data in self._query(
+                    "select a.name, a.version, a.status, b.data from artifact a join blob b on b.sha256 = a.sha256"
+                )
+            ),
+            "made again": sorted(
+                (to, _mask(text))
+                for to, text in self._query(
+                    "select recipient, text from mail where sender = 'cadre' and data not like '%steer%'"
+                )
+            ),
         }
         ops = Counter(
             m.get("metadata", {}).get("event_payload", {}).get("op", "") for m in thread if m.get("metadata")
@@ -263,8 +322,11 @@ def _first_difference(mine: Any, theirs: Any) -> str:
     return f"{a[max(at - 60, 0) : at + 60]!r} became {b[max(at - 60, 0) : at + 60]!r}"
 
 
-def _words(message: Json) -> str:
-    """A message as text: its fallback and every text inside its blocks, in a stable order."""
+def _words(message: Json, names: dict[str, str]) -> str:
+    """A message as text: the lines of its fallback and of every text inside its blocks, masked, in a stable order.
+
+    Files are called by their `names` instead of their ids.
+    """
     found: list[str] = []
 
     def walk(value: Any) -> None:
@@ -279,7 +341,11 @@ def _words(message: Json) -> str:
                 walk(item)
 
     walk(message.get("blocks", []))
-    return str(message.get("text", "")) + "\n" + "\n".join(sorted(found))
+    text = "\n".join([str(message.get("text", "")), *found])
+    for file, name in names.items():
+        text = text.replace(file, name)
+    lines = re.split(r"\n|; ", _mask(text))
+    return "\n".join(sorted(line.rstrip(".") for line in lines))  # parallel tasks end in either order
 
 
 def _mask(text: str) -> str:
