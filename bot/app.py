@@ -21,6 +21,7 @@ from bot.coordinator.runs import poisoned
 from bot.coordinator.schedules import ensure_ticker
 from bot.errors import OperatorMustFix
 from bot.model import cost
+from bot.model.batches import Batches
 from bot.model.client import AnthropicModel, choose_model
 from bot.settings import Settings
 from bot.skills import SkillLibrary
@@ -134,7 +135,7 @@ class Worker:
             ]
         )  # fmt: skip
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
-        bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget)
+        bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget, Batches(model))
         coordinator = Coordinator(
             self.db, library, GoogleWriter(workspace, self.db), s.home, s.zone, name, model.offline, self.figure_page,
             s.price_as, s.budget_approvers,

@@ -150,6 +150,11 @@ class AnthropicModel:
                     level for level, about in (levels or ()) if getattr(about, "supported", False)
                 )
 
+    @property
+    def batches(self) -> Any:
+        """The SDK's own client of the batch endpoint."""
+        return self._client.messages.batches
+
     async def close(self) -> None:
         await self._client.close()
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from loopback.control import CallLog, Clock, Faults, add_control, hang_up
 
 from . import validate, wire
+from .batches import Batches
 from .interpreter import Forget, Reply, answer
 from .usage import PromptCache, input_tokens, tokens
 
@@ -34,6 +35,11 @@ def build(
     server = _Server(log, faults, clock, brain, model_id)
     app = web.Application(client_max_size=_MAX_BODY)
     app.router.add_post("/v1/messages", server.handled(server.messages))
+    batches = Batches(server.batched, clock)
+    app.router.add_post("/v1/messages/batches", server.handled(batches.create))
+    app.router.add_get("/v1/messages/batches/{id}", server.handled(batches.retrieve))
+    app.router.add_get("/v1/messages/batches/{id}/results", server.handled(batches.results))
+    app.router.add_post("/v1/messages/batches/{id}/cancel", server.handled(batches.cancel))
     app.router.add_post("/v1/messages/count_tokens", server.handled(server.count_tokens))
     app.router.add_get("/v1/models", server.handled(server.models))
     app.router.add_get("/v1/models/{id}", server.handled(server.model))
@@ -138,6 +144,15 @@ class _Server:
                 raise wire.ApiError(500, "Internal server error")
             return web.json_response(sent, headers={"request-id": request_id})
         return await _stream(request, request_id, sent, kind)
+
+    def batched(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The message for one request of a batch."""
+        self._known(body["model"])
+        user = (body.get("metadata") or {}).get("user_id") or ""
+        self._log.append({"server": "model", "kind": "request", "name": "batch", "user": user, "body": body})
+        reply = wire.limited(self._brain(body, lambda _name, _arguments: False), body["max_tokens"])
+        self._answered += 1
+        return wire.message(reply, self._model_id, self._cache.usage(body))
 
     async def count_tokens(self, request: web.Request, request_id: str) -> web.StreamResponse:
         body = await self._body(request, counting=True)

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from bot.coordinator.coordinator import Coordinator
 from bot.coordinator.intake import ensure_intake, receive
 from bot.coordinator.runs import poisoned
+from bot.model.batches import Batches
 from bot.model.client import AnthropicModel
 from bot.skills import SkillLibrary
 from bot.store import schema as t
@@ -178,7 +179,7 @@ async def worker(home: Path, script, *, form=FORM, retry_budget=20.0):
         registry = Registry([*team_tools(), *file_tools(), *bulk_tools(library, None, model.name)])
         dispatcher = Dispatcher(db, SystemClock(), role="worker", engine_url=f"sqlite:///{home / 'engine.db'}")
         agents = AgentRunner(db, model, registry, library, home, "UTC", retry_budget)
-        items = ItemRunner(db, model, home, PAGE, retry_budget)
+        items = ItemRunner(db, model, home, PAGE, retry_budget, Batches(model))
         main = Coordinator(db, library, NoWriter(), home, "UTC", model.name, model.offline, "")
 
         async def thread(_claim):
@@ -197,3 +198,12 @@ async def worker(home: Path, script, *, form=FORM, retry_budget=20.0):
             items.close()
             await model.close()
             db.close()
+
+
+async def comes(holds, seconds=30):
+    """Return once `holds` gives true; the time limit ends what hangs."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.005)

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from bot.coordinator import control
 from bot.store import mail
 from bot.store import schema as t
-from tests.bulk.harness import both, by_patterns, contract, lead, worker
+from tests.bulk.harness import both, by_patterns, comes, contract, lead, worker
 
 FILES = {f"c{n:02}.txt": contract(n, 5) for n in range(1, 31)}
 
@@ -19,9 +19,23 @@ def slow(here):
 
 
 async def some_answers(here, run_id, number=3):
-    async with asyncio.timeout(30):
-        while len(await here.answers(run_id)) < number:
-            await asyncio.sleep(0.005)
+    async def enough():
+        return len(await here.answers(run_id)) >= number
+
+    await comes(enough)
+
+
+async def broken_off(here):
+    return not here.items.width.in_flight
+
+
+async def quiet(here, run_id):
+    """Nothing is in flight, and all that was answered is kept."""
+
+    async def still():
+        return not here.items.width.in_flight and len(await here.answers(run_id)) >= len(here.asked())
+
+    await comes(still)
 
 
 def test_a_stop_breaks_off_the_calls_in_flight_and_coverage_says_how_far_it_came(tmp_path):
@@ -32,9 +46,7 @@ def test_a_stop_breaks_off_the_calls_in_flight_and_coverage_says_how_far_it_came
             await some_answers(here, run_id, 1)
             await here.db.write(lambda tx: control.stop_run(tx, run_id, "U"))
             view = await here.ended(run_id)
-            async with asyncio.timeout(5):
-                while here.items.width.in_flight:
-                    await asyncio.sleep(0.01)
+            await comes(lambda: broken_off(here), 5)
             return view, await here.answers(run_id)
 
     view, answers = asyncio.run(scenario())
@@ -59,9 +71,7 @@ def test_paused_work_begins_nothing_and_goes_on_where_it_was(tmp_path):
                 return work
 
             await here.db.write(to("pause"))
-            async with asyncio.timeout(5):
-                while here.items.width.in_flight or len(await here.answers(run_id)) < len(here.asked()):
-                    await asyncio.sleep(0.01)
+            await quiet(here, run_id)
             held = len(await here.answers(run_id))
             asked = len(here.asked())
             await here.db.write(lambda tx: tx.wake(f"{run_id}/bulk1"))

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from bot.coordinator.intake import ensure_intake
 from bot.store.database import Database
 from bot.store.item_tables import item_answer
-from tests.bulk.harness import FORM, Here, asks_item, both, by_patterns, contract, lead, model_server
+from tests.bulk.harness import FORM, Here, asks_item, both, by_patterns, comes, contract, lead, model_server
 
 FILES = {f"c{n:02}.txt": contract(n, 5) for n in range(1, 31)}
 ROOT = Path(__file__).parents[2]
@@ -52,14 +52,16 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(tmp_path, after):
             query = select(item_answer.c.run_id, item_answer.c.item_id)
             return {f"{row.run_id}/{row.item_id}" for row in connection.execute(query)}
 
+        async def enough():
+            return await db.read(lambda c: c.execute(select(func.count(item_answer.c.item_id))).scalar()) >= after
+
         async with model_server(both(lead(FILES), by_patterns)) as (base_url, faults, log):
             here = Here(db, faults, log, tmp_path, None)
             faults.add({"match": " report", "kind": "delay", "delay_s": 0.02, "rate": 1.0})
             asking = asyncio.ensure_future(here.ask())
             with child(tmp_path, base_url):
                 run_id = await asking
-                while await db.read(lambda c: c.execute(select(func.count(item_answer.c.item_id))).scalar()) < after:
-                    await asyncio.sleep(0.005)
+                await comes(enough)
             before = await db.read(kept)
             asked = [
                 row["user"] for row in log.since(0, "model") if row["kind"] == "request" and asks_item(row["body"])

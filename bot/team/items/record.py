@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from bot.errors import Fenced
@@ -24,14 +25,16 @@ def own(tx: Tx, work: Work, calls: int = 0) -> None:
         raise Fenced()
 
 
-def answer(tx: Tx, work: Work, one: Json, many: int, row: Json, reply: Reply, width: int) -> str:
+def answer(
+    tx: Tx, work: Work, one: Json, many: int, row: Json, reply: Reply, *, width: int = 1, share: Decimal = Decimal(1)
+) -> str:
     """Keep an answer with its price; returns what the run's control says now ("ended" for a run that is over)."""
     own(tx, work, calls=1)
     run_id, team = work.row["run_id"], work.row["team_id"]
     told = {**row, "run_id": run_id, "item_id": one["id"], "team_id": team, "at": tx.now(), "epoch": work.claim.epoch}
     items.ADD_ANSWER.execute(tx.connection, {**told, "body": json.dumps(row["body"], ensure_ascii=False)})
     items.AT_WORK.execute(tx.connection, {"of": run_id, "the": one["id"], "many": many})
-    amount = price(reply, work.run["price_as"])
+    amount = price(reply, work.run["price_as"]) * share
     SPEND.execute(
         tx.connection,
         {

@@ -13,17 +13,18 @@ from typing import Any
 import structlog
 
 from bot.errors import DependencyFailed, Fenced, ModelMustRetry
+from bot.model.batches import Batches
 from bot.model.client import Model, ModelRejected, Prompt
 from bot.model.reply import Reply
 from bot.skills import read_role
 from bot.store import items, leases
 from bot.store.database import Database
 from bot.store.leases import Claim
-from bot.team.context import encoded, text
+from bot.team.context import text
 from bot.team.interrupts import Interrupts, Stopped
-from bot.team.items import answers, closing, record
+from bot.team.items import answers, asking, batch, closing, record
 from bot.team.items.readers import Readers
-from bot.team.items.reading import Prepared, Reading, Unread, Window, opening
+from bot.team.items.reading import Prepared, Reading, Unread, Window
 from bot.team.items.width import Width
 from bot.team.items.work import Ended, Halted, Work, load, result_of
 from bot.team.roles import HERE
@@ -33,18 +34,12 @@ from bot.workspace import Workspace
 
 log = structlog.get_logger()
 
-TRIES = 3  # answers per window: one, one more with the diagnosis, one from a fresh start; then a person looks
-FRESH = (0, 2)  # the attempts that begin a conversation
 HANDS = 4  # items read ahead beyond the width
 ACTIVE_S = 60.0  # then the activation ends and the work wakes itself
 HOLD_S = 5.0  # a longer pause is slept, not waited for
 LOOK_S = 0.2
 TELL_S = 1.0  # between two rows about progress
 REJECTED = 3  # requests that the server could not take before any that it could: then it is not the item
-
-SENT_BACK = "Not accepted. {} Correct this and call report again with all answers of the window."
-NO_CALL = "Nothing was reported. Call report with the answers of this window."
-ASK = "Answer every question of the form for window {} of {} of this document by calling report."
 
 
 @dataclass
@@ -56,6 +51,7 @@ class ItemRunner:
     home: Path
     page: str
     retry_budget: float
+    batches: Batches | None = None  # for work without a deadline
     _heads: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,6 +73,10 @@ class ItemRunner:
         if self.width.held_s > HOLD_S:
             return self.db.now() + self.width.held_s
         work.head = self._head(work)
+        if self.batches is not None and not work.row["inputs"]["deadline"]:
+            due = await batch.step(self, self.batches, work)
+            if due is not None:
+                return due
         await self._work(work)
         if work.halt == "unavailable":
             await self.db.write(lambda tx: record.unfinished(tx, work, work.failing))
@@ -160,7 +160,7 @@ class ItemRunner:
                 given = await self.db.read(lambda c: result_of(c, one["result"]))
                 await self._end(work, one, "done", one["reason"], many=one["windows"], given=given)
                 return
-            found = await self._read(work, one)
+            found = await self.read(work, one)
             reading = found.reading
             given = await self._windows(work, one, reading)
             reason, many = " ".join(reading.document.unread)[:500], len(reading.windows)
@@ -168,7 +168,7 @@ class ItemRunner:
         except Ended as end:
             await self._end(work, one, end.status, end.reason, many=one["windows"])
 
-    async def _read(self, work: Work, one: Json) -> Prepared:
+    async def read(self, work: Work, one: Json) -> Prepared:
         size = work.form.window
         try:
             data = await asyncio.to_thread(self._workspace(work).read, one["path"])
@@ -209,34 +209,17 @@ class ItemRunner:
     async def _window(self, work: Work, one: Json, reading: Reading, window: Window) -> list[Json]:
         """The accepted answers of one window; what was answered before is not asked again."""
         tries = work.answers.setdefault((one["id"], window.number), [])
-        where = f"window {window.number} of {window.of}: " if window.of > 1 else ""
-        first = encoded(_user(opening(one["name"], one["sha256"], window), window.shown,
-                              ASK.format(window.number, window.of)))  # fmt: skip
+        first = asking.first_message(one, window)
         while True:
-            last = tries[-1] if tries else None
-            if last is not None and last["status"] == "accepted":
-                found: list[Json] = last["body"]
+            found = asking.settled(tries, window)
+            if found is not None:
                 return found
-            if last is not None and last["status"] in ("refused", "failed"):
-                raise Ended(last["status"], f"{where}{last['diagnosis']}")
-            if last is not None and len(tries) >= TRIES:
-                raise Ended("person", f"{where}not answered acceptably in {TRIES} attempts: {last['diagnosis']}")
-            reply = await self._call(work, self._prompt(work, one, first, tries))
-            row = {"window": window.number, "attempt": len(tries) + 1, **_judged(work, reading, window, reply)}
+            reply = await self._call(work, asking.prompt(work, one, first, tries))
+            row = {"window": window.number, "attempt": len(tries) + 1, **asking.judged(work, reading, window, reply)}
             control = await self._keep(work, one, len(reading.windows), row, reply)
             tries.append(row)
             if control:
                 self._halt(work, "stop" if control in ("stop", "ended") else "control")
-
-    def _prompt(self, work: Work, one: Json, first: bytes, tries: list[Json]) -> Prompt:
-        parts = [first]
-        if len(tries) not in FRESH and tries[-1]["status"] == "sent_back":
-            parts += _sent_back(tries[-1])
-        cut = sum(given["status"] == "cut" for given in tries)
-        return Prompt(
-            head=work.head, user_id=f"{work.row['run_id']}/{one['id']}", messages=parts,
-            max_tokens=work.form.max_tokens * 2**cut, number=len(tries) + 1,
-        )  # fmt: skip
 
     async def _call(self, work: Work, prompt: Prompt) -> Reply:
         """One reply, as soon as there is a place for its request. Raises Halted, Stopped or Ended."""
@@ -280,7 +263,7 @@ class ItemRunner:
     async def _keep(self, work: Work, one: Json, many: int, row: Json, reply: Reply) -> str:
         one["windows"] = many
         width = int(self.width.current)
-        return await self.db.write(lambda tx: record.answer(tx, work, one, many, row, reply, width))
+        return await self.db.write(lambda tx: record.answer(tx, work, one, many, row, reply, width=width))
 
     async def _end(
         self, work: Work, one: Json, status: str, reason: str, *, many: int, given: list[Json] | None = None,
@@ -307,43 +290,3 @@ def load_control(connection: Any, work: Work) -> dict[str, bool]:
         "owner": asked != work.call,
         "steer": items.urgent(connection, work.row["run_id"], work.row["parent"]),
     }
-
-
-def _user(*blocks: str) -> Json:
-    return {"role": "user", "content": [text(words) for words in blocks]}
-
-
-def _sent_back(row: Json) -> list[bytes]:
-    """The refused answer and its diagnosis, as the conversation goes on."""
-    content = row["body"]
-    used = next((block for block in content if block["type"] == "tool_use"), None)
-    if used is None:
-        return [encoded({"role": "assistant", "content": content}), encoded(_user(row["diagnosis"]))]
-    result = {
-        "type": "tool_result", "tool_use_id": used["id"], "is_error": True,
-        "content": [text(SENT_BACK.format(row["diagnosis"]))],
-    }  # fmt: skip
-    return [encoded({"role": "assistant", "content": content}), encoded({"role": "user", "content": [result]})]
-
-
-def _judged(work: Work, reading: Reading, window: Window, reply: Reply) -> Json:
-    """What a reply comes to: accepted with its checked answers, or sent back, cut, refused or failed and why."""
-    if reply.stop_reason == "refusal":
-        return {"status": "refused", "diagnosis": "the model declined to work on it", "body": []}
-    if reply.stop_reason == "model_context_window_exceeded":
-        return {"status": "failed", "diagnosis": "the window does not fit into the model's context", "body": []}
-    if reply.stop_reason == "max_tokens":
-        return {"status": "cut", "diagnosis": "the answer was cut at the output limit", "body": []}
-    used = next((b for b in reply.content if b["type"] == "tool_use" and b["name"] == REPORT), None)
-    if used is None:
-        spoken = [b for b in reply.content if b["type"] == "text" and b["text"].strip()]
-        return {"status": "sent_back" if spoken else "cut", "diagnosis": NO_CALL, "body": spoken}
-    try:
-        found = answers.checked(work.form, reading, window, used["input"])
-    except answers.Wrong as wrong:
-        return {"status": "sent_back", "diagnosis": str(wrong), "body": [used]}
-    except Exception as error:  # a check that breaks is never a pass
-        log.exception("an answer could not be checked", work=work.name)
-        words = f"The answer could not be checked ({type(error).__name__}: {str(error)[:200]})."
-        return {"status": "sent_back", "diagnosis": words, "body": [used]}
-    return {"status": "accepted", "diagnosis": "", "body": found}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 import sys
 from collections import Counter, defaultdict
@@ -11,13 +9,32 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from evidence import (
+    Row,
+    WrongInput,
+    address,
+    clean,
+    coverage,
+    figure,
+    keep,
+    lines_of,
+    link,
+    main,
+    passages,
+    plain,
+    short,
+    stem,
+    table,
+    target,
+    totals,
+    write_json,
+)  # fmt: skip
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
-from reviewlib import Deviation, Row, WrongInput, deviations, lines_of, main, plain, positions, said, table
+from reviewlib import Deviation, deviations, positions, said
 
 WHOLE = 600_000  # characters of all texts together, up to which the page holds them whole
-NEAR = 3  # passages shown before and after a quote in larger reviews
 TONES = {"high": "bad", "medium": "warn"}
 TOTALS = {
     "flagged": "contracts that deviate from the standard",
@@ -28,7 +45,6 @@ TOTALS = {
     "unread": "documents that were not read",
 }
 YES = {True: "yes", False: "no"}
-ENDS = {"refused": "cannot be read", "failed": "failed", "person": "for a person to look at"}
 
 
 def work(args: Row) -> Row:
@@ -37,22 +53,17 @@ def work(args: Row) -> Row:
     if not rows:
         raise WrongInput("There are no results: work_through has nothing to report on.")
     found = deviations(rows)
-    totals = counted(items, found)
-    clauses = by_clause(rows)
-    keep(
-        "totals.csv",
-        ["name", "label", "value"],
-        [{"name": k, "label": TOTALS[k], "value": v} for k, v in totals.items()],
-    )
+    clauses, url = by_clause(rows), address(rows, args["work"])
     keep("counts.csv", ["question", "label", "contracts", "places"], clauses)
-    page = page_data(args, rows, texts, items, found)
-    Path("review.json").write_text(json.dumps(page, ensure_ascii=False, indent=1), encoding="utf-8")
+    counts = counted(items, found)
+    figures = totals("review", TOTALS, counts, url)
+    for place, row in enumerate(clauses, 1):
+        name, label = f"contracts.{row['question']}", f"contracts with: {row['label']}"
+        figures.append(figure(name, label, row["contracts"], "counts.csv", place, "contracts", url))
+    write_json("review.json", page_data(args, rows, texts, items, found))
     workbook(rows, items, found)
-    return {
-        "files": ["review.json", "review.xlsx", "totals.csv", "counts.csv"],
-        "lines": lines(args, found, totals),
-        "figures": figures(totals, clauses, address(args, rows)),
-    }
+    files = ["review.json", "review.xlsx", "totals.csv", "counts.csv"]
+    return {"files": files, "lines": lines(args, found, counts), "figures": figures}
 
 
 def counted(items: list[Row], found: list[Deviation]) -> dict[str, int]:
@@ -78,62 +89,17 @@ def by_clause(rows: list[Row]) -> list[Row]:
     return [{**one, "contracts": len(one["in"])} for one in told.values()]
 
 
-def keep(name: str, columns: list[str], rows: list[Row]) -> None:
-    with Path(name).open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def address(args: Row, rows: list[Row]) -> str:
-    """Where the list of all documents of this work is shown."""
-    url = next((row["url"] for row in rows if "/items/" in (row.get("url") or "")), "")
-    return f"{url.partition('/items/')[0]}/work/{args['work']}" if url else ""
-
-
-def figures(totals: dict[str, int], clauses: list[Row], url: str) -> list[Row]:
-    """Each count as a figure that cites its cell."""
-    told = [
-        (f"review.{name}", TOTALS[name], value, "totals.csv", place, "value")
-        for place, (name, value) in enumerate(totals.items(), 1)
-    ]
-    told += [
-        (
-            f"contracts.{row['question']}",
-            f"contracts with: {row['label']}",
-            row["contracts"],
-            "counts.csv",
-            place,
-            "contracts",
-        )
-        for place, row in enumerate(clauses, 1)
-    ]
-    return [
-        {
-            "id": name, "label": label, "unit": "count", "value": str(value), "formula": "n",
-            "inputs": [
-                {
-                    "as": "n", "kind": "count", "ref": f"{file} row {place} column {column}", "value": str(value),
-                    "url": url,
-                    "source": {"file": file, "row": place, "column": column},
-                }
-            ],
-        }
-        for name, label, value, file, place, column in told
-    ]  # fmt: skip
-
-
 # -- the thread ------------------------------------------------------------------------------------------------------
 
 
-def lines(args: Row, found: list[Deviation], totals: dict[str, int]) -> str:
+def lines(args: Row, found: list[Deviation], counts: dict[str, int]) -> str:
     """The reply: the point first, then what weighs most, then what was read and what was not."""
     read = f"{{{{f:{args['work']}.done}}}}"
     told = [
         f"{{{{f:review.flagged}}}} of {read} contracts deviate from the standard positions, "
         "in {{f:review.deviations}} places; {{f:review.high}} weigh heavily."
     ]
-    if not totals["deviations"]:
+    if not counts["deviations"]:
         told = ["Every contract that was read is as the standard positions want it."]
     by_label: dict[str, list[str]] = defaultdict(list)
     for one in found:
@@ -148,15 +114,6 @@ def lines(args: Row, found: list[Deviation], totals: dict[str, int]) -> str:
     told.append(f"Coverage: {args['say']}")
     told.append("The page below has every deviation with its words and place; the workbook has all rows.")
     return "\n".join(told)
-
-
-def stem(name: str) -> str:
-    """A document's name as people say it: without folders and ending."""
-    return Path(name).stem.replace("_", " ").strip() or name
-
-
-def clean(text: str) -> str:
-    return "".join(" " if ch in "[]{}`*\n" else ch for ch in text)
 
 
 # -- the page --------------------------------------------------------------------------------------------------------
@@ -183,7 +140,7 @@ def page_data(args: Row, rows: list[Row], texts: list[Row], items: list[Row], fo
     sections = [{"title": "At a glance", "blocks": [{"type": "tiles", "items": tiles}]}]
     sections.append({"title": "Deviations from the standard", "id": "deviations", "blocks": [worst(found)]})
     sections.append({"title": "Contracts and clauses", "id": "matrix", "blocks": [matrix(rows, found)]})
-    sections.append({"title": "What was read", "id": "coverage", "blocks": coverage(args, items, unread)})
+    sections.append({"title": "What was read", "id": "coverage", "blocks": coverage(args["say"], items)})
     sections.append(
         {"title": "Contract by contract", "id": "contracts", "blocks": contracts(rows, texts, items, found)}
     )
@@ -196,15 +153,6 @@ def page_data(args: Row, rows: list[Row], texts: list[Row], items: list[Row], fo
             "This says what stands where. It is no legal advice.",
         ],
     }  # fmt: skip
-
-
-def target(row: Row) -> str:
-    """The passage of the page in which a quote begins."""
-    return f"#{row['item']}-{row['at']}"
-
-
-def link(text: str, url: str) -> str:
-    return f"[{clean(text) or '?'}]({url})"
 
 
 def worst(found: list[Deviation]) -> Row:
@@ -220,7 +168,7 @@ def worst(found: list[Deviation]) -> Row:
                 link(stem(row["name"]), f"#c-{row['item']}"),
                 row["label"],
                 {"text": one.found, "tone": "none"} if not row["found"] else link(one.found, target(row)),
-                {"text": quote if len(quote) <= 260 else quote[:259] + "…", "verbatim": True},
+                {"text": short(quote, 260), "verbatim": True},
                 link(row["place"], target(row)) if row["found"] else "",
                 one.standard,
             ]
@@ -266,35 +214,15 @@ def matrix(rows: list[Row], found: list[Deviation]) -> Row:
     }
 
 
-def coverage(args: Row, items: list[Row], unread: list[Row]) -> list[Row]:
-    told: list[Row] = [{"type": "text", "text": args["say"]}]
-    if unread:
-        rows = [
-            [one["name"], {"text": ENDS.get(one["status"], one["status"]), "tone": "warn"}, one["reason"]]
-            for one in unread
-        ]
-        columns = [
-            {"label": "Not read", "verbatim": True},
-            {"label": "How it ended"},
-            {"label": "Why", "verbatim": True},
-        ]
-        told.append({"type": "table", "columns": columns, "rows": rows})
-    partly = [one for one in items if one["status"] == "done" and one["reason"]]
-    if partly:
-        rows = [[one["name"], one["reason"]] for one in partly]
-        columns = [{"label": "Read in part", "verbatim": True}, {"label": "What is missing", "verbatim": True}]
-        told.append({"type": "table", "columns": columns, "rows": rows})
-    return told
-
-
 def contracts(rows: list[Row], texts: list[Row], items: list[Row], found: list[Deviation]) -> list[Row]:
     """Each contract folded: what it says by clause, and its text with the places that are cited."""
     read = {one["item"]: one for one in texts}
     whole = sum(len(one["text"]) for one in texts) <= WHOLE
     flagged: dict[str, list[str]] = defaultdict(list)
     for one in found:
-        if one.row["label"] not in flagged[one.row["item"]]:
-            flagged[one.row["item"]].append(one.row["label"])
+        label = one.row["label"] + ("" if one.row["found"] else " (missing)")
+        if label not in flagged[one.row["item"]]:
+            flagged[one.row["item"]].append(label)
     cited: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if row.get("quote"):
@@ -322,19 +250,6 @@ def quotes(rows: list[Row]) -> Row:
             note += f" · [open in the document]({row['url']})"
         items.append({"text": plain(row["quote"]), "place": row["place"], "url": target(row), "note": note})
     return {"type": "quotes", "items": items}
-
-
-def passages(document: Row, cited: list[Row], whole: bool) -> list[Row]:
-    labels = [label for _, _, label, _ in document["passages"]]
-    wanted = set(range(len(labels)))
-    if not whole:
-        hits = [labels.index(row["at"]) for row in cited]
-        wanted = {near for hit in hits for near in range(hit - NEAR, hit + NEAR + 3)}
-    return [
-        {"id": f"{document['item']}-{label}", "place": place, "text": document["text"][start:end]}
-        for at, (start, end, label, place) in enumerate(document["passages"])
-        if at in wanted
-    ]
 
 
 # -- the workbook ----------------------------------------------------------------------------------------------------

@@ -1,28 +1,18 @@
-"""What the scripts of a contract review share: reading results, and comparing them with the standard positions."""
+"""Comparing what contracts say with the team's standard positions."""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import yaml
+from evidence import Row, WrongInput, plain
 
-Row = dict[str, Any]
 STANDARDS = Path(__file__).parents[1] / "standards.yml"
 HOURS = {"hours": 1, "days": 24, "months": 30 * 24, "years": 365 * 24}
-PIECES = " <omitted> "
 WEIGHTS = ("high", "medium")
-
-
-class WrongInput(Exception):
-    """The arguments or files cannot be used; the message is for whoever gave them."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +23,6 @@ class Deviation:
     row: Row
     found: str  # what the contract says, in few words
     standard: str
-
-
-def main(work: Callable[[Row], Row]) -> None:
-    """Arguments as JSON from stdin, the answer as JSON to stdout."""
-    try:
-        answer = {"ok": True, **work(json.load(sys.stdin))}
-    except (WrongInput, OSError, KeyError, ValueError) as error:
-        answer = {
-            "ok": False,
-            "error": f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error),
-        }
-    print(json.dumps(answer, ensure_ascii=False))
-
-
-def lines_of(path: Path | str) -> list[Row]:
-    """The objects of a JSON lines file."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line]
-
-
-def table(path: Path | str) -> list[Row]:
-    with Path(path).open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def positions() -> dict[str, Row]:
@@ -73,10 +41,6 @@ def said(row: Row) -> str:
     if isinstance(value, dict):
         return " ".join(str(value[key]) for key in ("number", "unit") if key in value)
     return plain(str(value)) if value not in (None, "") else "yes"
-
-
-def plain(text: str) -> str:
-    return " ".join(text.split())
 
 
 def deviations(rows: list[Row]) -> list[Deviation]:
@@ -112,33 +76,4 @@ def within(position: Row, row: Row) -> bool:
                 Decimal(row["value"]["number"]) * HOURS[row["value"]["unit"]],
             )
             return value <= limit if key == "at_most" else value >= limit
-    return True
-
-
-def misquoted(rows: list[Row], texts: list[Row]) -> list[str]:
-    """Quotes that do not stand word for word where they are cited, by the name of their document."""
-    read = {one["item"]: one for one in texts}
-    wrong = []
-    for row in rows:
-        if not row.get("quote"):
-            continue
-        document = read.get(row["item"])
-        if document is None or not _stands(row, document):
-            wrong.append(row["name"])
-    return wrong
-
-
-def _stands(row: Row, document: Row) -> bool:
-    place = next(((start, end) for start, end, label, _ in document["passages"] if label == row["at"]), None)
-    if place is None:
-        return False
-    pieces = row["quote"].split(PIECES)
-    at = document["text"].find(pieces[0], place[0])
-    if not place[0] <= at < place[1]:
-        return False
-    for piece in pieces:
-        at = document["text"].find(piece, at)
-        if at < 0:
-            return False
-        at += len(piece)
     return True
