@@ -119,6 +119,8 @@ class GoogleTools:
     async def search(self, ctx: ToolContext, args: SearchArgs) -> Outcome:
         google = self._ready()
         found = await self._within(ctx, await patient(lambda: google.search(args.query)))
+        words = args.query.casefold().split()
+        found.sort(key=lambda file: not all(word in file.name.casefold() for word in words))  # those named so first
         return Outcome({"ok": True, "files": [_shown(f) for f in found], "total": len(found)})
 
     async def read_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
