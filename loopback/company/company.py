@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from loopback.company import catalog as c
 from loopback.company.books import CLOSE, Books, cents, forecast, ordinary_books, quarter_of, scale_of, settle
 from loopback.company.contracts import contracts
+from loopback.company.dataroom import dataroom
 from loopback.company.drive import drive_files
 from loopback.company.filing import filing
 from loopback.company.launch import BRAND_FILE, CRM_FILE, launch
@@ -85,7 +86,8 @@ def generate(seed: int, *, small: bool = False) -> Company:
     truth["survey"] = asked.truth
     papers: dict[str, bytes] = {}
     for name, (files, planted) in {
-        "contracts": contracts(seed, small=small), "meeting": transcript(seed), "filing": filing(seed, small=small)
+        "contracts": contracts(seed, small=small), "meeting": transcript(seed), "filing": filing(seed, small=small),
+        "dataroom": dataroom(seed, small=small),
     }.items():  # fmt: skip
         papers |= files
         truth[name] = planted
