@@ -135,7 +135,7 @@ class _Walk:
             self._break("\n")
         elif tag in ("td", "th"):
             self.out.separate("\t" if self.out.separator in ("", " ", "\t") else self.out.separator)
-            whole = "".join(element.itertext())
+            whole = _beginning(element)
             one_line = len(whole) <= _LONG_CELL and element.find(".//table") is None
             self._cells.append(one_line)
             words = _SPACE.sub(" ", whole).strip()
@@ -180,6 +180,16 @@ class _Walk:
                 span[0] = start if span[0] is None else span[0]
                 span[1] = self.out.length
         return
+
+
+def _beginning(element: etree._Element) -> str:
+    """The element's text as far as it decides whether this is a short cell."""
+    text = ""
+    for piece in element.itertext():
+        text += piece[: _LONG_CELL + 1]
+        if len(text) > _LONG_CELL:
+            break
+    return text
 
 
 def _pieces(text: str, *, lines: bool) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -325,10 +325,10 @@ def _chain(first: tuple[int, int, str], options: Sequence[list[tuple[int, int, s
     """The first occurrence of each further piece behind the one before; empty when there is none."""
     chain = [first]
     for places in options:
-        behind = next((place for place in places if place[0] >= chain[-1][1]), None)
-        if behind is None:
+        at = bisect_left(places, (chain[-1][1],))
+        if at == len(places):
             return []
-        chain.append(behind)
+        chain.append(places[at])
     return chain
 
 

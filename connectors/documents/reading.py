@@ -28,7 +28,9 @@ _MARKS = (
 _CHARSET = re.compile(
     rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{2,30})|^<\?xml[^>]{0,100}encoding=[\"']([\w-]{2,30})"
 )
-_HTML = re.compile(r"(?is)^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,4000}?-->\s*)*<(?:!doctype\s+html|html|head|body)[\s>]")
+_HTML = re.compile(
+    r"(?is)^\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).){0,4000}+-->\s*+)*+<(?:!doctype\s+html|html|head|body)[\s>]"
+)
 _TAGS = re.compile(
     r"(?i)</?(p|div|span|table|tr|td|br|h[1-6]|ul|ol|li|a|b|i|strong|em|section|article)(?:\s[^<>]*)?/?>"
 )

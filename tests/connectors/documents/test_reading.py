@@ -245,6 +245,13 @@ def test_files_over_a_bound_are_refused(monkeypatch):
         read("x", gzip.compress(b"x" * 100_000))
 
 
+def test_nothing_in_a_page_takes_forever_to_look_at():
+    assert read("x", b"<!---->" * 3000 + b"words").text.startswith("<!---->")
+    assert read("x", b"<!-- a -->" * 300 + b"<html><body>words</body></html>").text == "words"
+    nested = b"<table><tr><td>" * 600 + b"deep " * 100_000 + b"</td></tr></table>" * 600
+    assert read("x", b"<html><body>" + nested + b"</body></html>").text.startswith("deep deep")
+
+
 def test_deep_nesting_breaks_nothing():
     assert read("x", b"<html><body>" + b"<div>" * 1_900 + b"deep" + b"</div>" * 1_900).text == "deep"
     with pytest.raises(TooLarge, match="nested too deep"):
