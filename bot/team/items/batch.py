@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sqlalchemy import insert, select, update
 
@@ -12,21 +12,27 @@ from bot.model.batches import SHARE, Batches
 from bot.model.client import ModelRejected, Prompt
 from bot.model.reply import Reply
 from bot.store import journal
-from bot.store.database import Tx
+from bot.store.database import Database, Tx
 from bot.store.item_tables import item_batch
 from bot.team.items import asking, record
+from bot.team.items.reading import Prepared
 from bot.team.items.work import Ended, Work
 from bot.types import Json
-
-if TYPE_CHECKING:
-    from bot.team.items.runner import ItemRunner
 
 MOST = 2_000  # requests of one batch
 BYTES = 64 * 1024**2  # and their size
 SOONEST_S, LATEST_S = 1.0, 120.0  # between two looks; a tenth of the batch's age in between
 
 
-async def step(runner: ItemRunner, batches: Batches, work: Work) -> float | None:
+class Runner(Protocol):
+    """What a batch needs of whoever works the items."""
+
+    db: Database
+
+    async def read(self, work: Work, one: Json) -> Prepared: ...
+
+
+async def step(runner: Runner, batches: Batches, work: Work) -> float | None:
     """One look at the work's batches; returns when to look again, or None when nothing is left to ask in one."""
     query = select(item_batch).where(item_batch.c.run_id == work.row["run_id"], item_batch.c.work == work.name)
     rows = await runner.db.read(lambda c: [dict(row) for row in c.execute(query).mappings()])
@@ -36,7 +42,7 @@ async def step(runner: ItemRunner, batches: Batches, work: Work) -> float | None
             if row["status"] != "open":
                 continue  # an intent without an id was never answered: its requests are made again
             if not await batches.ended(row["batch_id"]):
-                return now + min(max((now - row["made_at"]) / 10, SOONEST_S), LATEST_S)
+                return float(now + min(max((now - row["made_at"]) / 10, SOONEST_S), LATEST_S))
             await _take(runner, batches, work, row)
         if len(rows) > 2 * asking.TRIES:
             return None  # what batches do not answer is asked live
@@ -47,7 +53,7 @@ async def step(runner: ItemRunner, batches: Batches, work: Work) -> float | None
         return now + (error.retry_after or LATEST_S / 4)
 
 
-async def _ask(runner: ItemRunner, batches: Batches, work: Work, number: int) -> float | None:
+async def _ask(runner: Runner, batches: Batches, work: Work, number: int) -> float | None:
     """Hand in what is still to be asked; the operation is a row before the call."""
     prompts: dict[str, Prompt] = {}
     meant: Json = {}
@@ -81,7 +87,7 @@ async def _ask(runner: ItemRunner, batches: Batches, work: Work, number: int) ->
     return runner.db.now() + SOONEST_S
 
 
-async def _take(runner: ItemRunner, batches: Batches, work: Work, row: Json) -> None:
+async def _take(runner: Runner, batches: Batches, work: Work, row: Json) -> None:
     """Keep a batch's answers, each once; what has no answer is asked again."""
     found: dict[str, dict[int, tuple[int, Reply]]] = {}
     async for name, reply in batches.replies(row["batch_id"]):
