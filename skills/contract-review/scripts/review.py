@@ -21,6 +21,7 @@ from evidence import (
     link,
     main,
     passages,
+    place,
     plain,
     short,
     stem,
@@ -57,9 +58,9 @@ def work(args: Row) -> Row:
     keep("counts.csv", ["question", "label", "contracts", "places"], clauses)
     counts = counted(items, found)
     figures = totals("review", TOTALS, counts, url)
-    for place, row in enumerate(clauses, 1):
+    for at, row in enumerate(clauses, 1):
         name, label = f"contracts.{row['question']}", f"contracts with: {row['label']}"
-        figures.append(figure(name, label, row["contracts"], "counts.csv", place, "contracts", url))
+        figures.append(figure(name, label, row["contracts"], "counts.csv", at, "contracts", url))
     write_json("review.json", page_data(args, rows, texts, items, found))
     workbook(rows, items, found)
     files = ["review.json", "review.xlsx", "totals.csv", "counts.csv"]
@@ -169,7 +170,7 @@ def worst(found: list[Deviation]) -> Row:
                 row["label"],
                 {"text": one.found, "tone": "none"} if not row["found"] else link(one.found, target(row)),
                 {"text": short(quote, 260), "verbatim": True},
-                link(row["place"], target(row)) if row["found"] else "",
+                place(row) if row["found"] else "",
                 one.standard,
             ]
         )  # fmt: skip
@@ -285,22 +286,22 @@ def workbook(rows: list[Row], items: list[Row], found: list[Deviation]) -> None:
     book.save("review.xlsx")
 
 
-def sheet(place: Any, heads: list[str], rows: list[list[Any]]) -> None:
-    place.append(heads)
+def sheet(tab: Any, heads: list[str], rows: list[list[Any]]) -> None:
+    tab.append(heads)
     for row in rows:
-        place.append([_text(cell) for cell in row])
+        tab.append([_text(cell) for cell in row])
     for number, head in enumerate(heads, 1):
-        place.cell(1, number).font = Font(bold=True)
-        place.column_dimensions[get_column_letter(number)].width = {"Quote": 80, "Contract": 38, "Document": 44}.get(
+        tab.cell(1, number).font = Font(bold=True)
+        tab.column_dimensions[get_column_letter(number)].width = {"Quote": 80, "Contract": 38, "Document": 44}.get(
             head, 18
         )
         for line in range(2, len(rows) + 2):
-            cell = place.cell(line, number)
+            cell = tab.cell(line, number)
             cell.alignment = Alignment(wrap_text=head in ("Quote", "Reason"), vertical="top")
             if head == "Link" and str(cell.value or "").startswith("http"):
                 cell.hyperlink, cell.value = cell.value, "open"
-    place.freeze_panes = "A2"
-    place.auto_filter.ref = place.dimensions
+    tab.freeze_panes = "A2"
+    tab.auto_filter.ref = tab.dimensions
 
 
 def _text(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import html.parser
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -84,8 +85,8 @@ def totals(prefix: str, labels: dict[str, str], counts: dict[str, int], url: str
         [{"name": n, "label": labels[n], "value": v} for n, v in counts.items()],
     )
     return [
-        figure(f"{prefix}.{name}", labels[name], value, "totals.csv", place, "value", url)
-        for place, (name, value) in enumerate(counts.items(), 1)
+        figure(f"{prefix}.{name}", labels[name], value, "totals.csv", row, "value", url)
+        for row, (name, value) in enumerate(counts.items(), 1)
     ]
 
 
@@ -102,7 +103,8 @@ def short(text: str, most: int) -> str:
 
 def clean(text: str) -> str:
     """Words without what page data would take for markup."""
-    return plain("".join(" " if ch in "[]{}`*" else ch for ch in text))
+    bare = "".join(" " if ch in "[]{}`*\n\t" else ch for ch in text)
+    return re.sub(" +", " ", bare).strip(" ")
 
 
 def link(text: str, url: str) -> str:
@@ -112,6 +114,11 @@ def link(text: str, url: str) -> str:
 def target(row: Row) -> str:
     """The passage of the page in which a quote begins."""
     return f"#{row['item']}-{row['at']}"
+
+
+def place(row: Row) -> str:
+    """Where a quote stands, as a link to it that stays on one line."""
+    return link(row["place"].replace(" ", "\N{NO-BREAK SPACE}"), target(row))
 
 
 def stem(name: str) -> str:
@@ -127,8 +134,8 @@ def passages(document: Row, cited: list[Row], whole: bool) -> list[Row]:
         hits = [labels.index(row["at"]) for row in cited]
         wanted = {near for hit in hits for near in range(hit - NEAR, hit + NEAR + 3)}
     return [
-        {"id": f"{document['item']}-{label}", "place": place, "text": document["text"][start:end]}
-        for at, (start, end, label, place) in enumerate(document["passages"])
+        {"id": f"{document['item']}-{label}", "place": where, "text": document["text"][start:end]}
+        for at, (start, end, label, where) in enumerate(document["passages"])
         if at in wanted
     ]
 
@@ -210,12 +217,12 @@ def misquoted(rows: list[Row], texts: list[Row]) -> list[str]:
 
 
 def _stands(row: Row, document: Row) -> bool:
-    place = next(((start, end) for start, end, label, _ in document["passages"] if label == row["at"]), None)
-    if place is None:
+    span = next(((start, end) for start, end, label, _ in document["passages"] if label == row["at"]), None)
+    if span is None:
         return False
     pieces = row["quote"].split(PIECES)
-    at = document["text"].find(pieces[0], place[0])
-    if not place[0] <= at < place[1]:
+    at = document["text"].find(pieces[0], span[0])
+    if not span[0] <= at < span[1]:
         return False
     for piece in pieces:
         at = document["text"].find(piece, at)

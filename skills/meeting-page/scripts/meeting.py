@@ -147,7 +147,11 @@ def actions(found: list[Entry]) -> Row:
         return {"type": "text", "text": "None was found in the transcript."}
     rows: list[list[Any]] = []
     for one in sorted(found, key=lambda one: (one.date or "9", one.owner)):
-        due = {"text": one.date or one.due or "no date", "verbatim": True, "tone": "" if one.date else "warn"}
+        due = {
+            "text": one.date.replace("-", "\N{NON-BREAKING HYPHEN}") or one.due or "no date",
+            "verbatim": True,
+            "tone": "" if one.date else "warn",
+        }
         owner = {"text": one.owner or "nobody named", "verbatim": True, "tone": "" if one.owner else "warn"}
         rows.append(
             [
