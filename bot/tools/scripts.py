@@ -61,7 +61,7 @@ class ScriptTool:
             raise ModelMustRetry(f"There is no skill {skill_name!r}; there are {', '.join(self._library.skills)}.")
         try:
             return skill.script(script)
-        except KeyError:
+        except (KeyError, ValueError):  # a name that cannot be a path is no script's name
             known = ", ".join(sorted(p.name for p in (skill.path / "scripts").glob("*.py")))
             raise ModelMustRetry(f"{skill_name} has no script {script!r}; it has {known or 'none'}.") from None
 

@@ -36,7 +36,7 @@ class SkillTools:
         if skill is None:
             return refused(f"There is no skill {args.name!r}; there are {', '.join(self._library.skills)}.")
         if args.file:
-            place = (skill.path / args.file).resolve()
+            place = (skill.path / args.file.replace("\0", "")).resolve()
             if not place.is_relative_to(skill.path.resolve()) or not place.is_file():
                 return refused(f"{args.name} has no file {args.file!r}.")
             return Outcome({"ok": True, "text": place.read_text(encoding="utf-8")})

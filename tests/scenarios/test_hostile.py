@@ -28,7 +28,7 @@ QUERIES = [
     "SELECT * FROM read_csv('http://127.0.0.1:{port}/')", "SET enable_external_access = true",
     "SELECT * FROM query('FROM read_text(''{at}'')')", "FROM t; FROM read_text('{at}')",
 ]  # fmt: skip
-SLEEPS = {"wait", "ask_person", "finish"}  # tools that end or park the agent; tried on their own
+SLEEPS = {"wait", "ask_person", "plan", "finish", "mcp__crm__add_note"}  # these end the agent or ask a person first
 # Tools that reach files, skills or names: with a path outside, none of them does anything.
 REACHING = {
     "read_file", "write_file", "edit_file", "query_table", "send_message", "skill_open", "run_script", "spawn_agent",
