@@ -17,6 +17,7 @@ from bot.coordinator import (
     artifacts,
     budget,
     changes,
+    claims,
     control,
     limits,
     partial,
@@ -223,13 +224,16 @@ class Coordinator:
                 "tasks_done", not undone, f"not done: {', '.join(undone)}" if undone else "every planned task is done"
             )
         ]
-        if rows.tasks:
+        skill = self.library.skills.get(rows.run["skill"])
+        if rows.tasks or (skill is not None and skill.playbook.get("roles")):
             checks.append(await self.db.read(lambda c: verify.check_work(c, rows.run["id"])))
         checks += await self.db.read(lambda c: steering.answered(c, rows.run["id"]))
         shown = await self.db.read(lambda c: render.lookup(c, rows.run["id"], self.figure_page))
         asked = await self.db.read(lambda c: render.requested(c, rows.run["id"]))
-        checks += verify.check_reply(args.get("reply", ""), shown, asked)
-        skill = self.library.skills.get(rows.run["skill"])
+        reply = args.get("reply", "")
+        checks += verify.check_reply(reply, shown, asked)
+        checks.append(await self.db.read(lambda c: claims.check_coverage(c, rows.run["id"], reply)))
+        checks.append(await self.db.read(lambda c: claims.check_quotes(c, rows.run["id"], reply, asked)))
         if skill is not None and not undone:
             await self._lay_out(rows, "_check")
             checks += await verify.run_checks(skill, skill.checks, self._workspace(rows.run["id"], "_check"))

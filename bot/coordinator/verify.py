@@ -99,7 +99,7 @@ def check_reply(reply: str, lookup: render.Lookup, request: str) -> list[Check]:
 
 
 def check_work(connection: Connection, run_id: str) -> Check:
-    """A planned run's result rests on something read, computed or made in it, not on what a model says it knows."""
+    """The result of planned work, or of work by a playbook, rests on something read, computed or made in the run."""
     query = select(t.tool_call.c.name).where(
         t.tool_call.c.run_id == run_id,
         t.tool_call.c.status == "done",
