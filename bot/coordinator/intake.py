@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from typing import Any
+
+from sqlalchemy import Connection, select, update
 
 from bot.store.database import Tx
-from bot.store.schema import agent, inbox
+from bot.store.schema import agent, inbox, journal
 from bot.types import Request
 
 INTAKE = "_intake"  # the agent row that turns inbox rows into runs
+ATTACHED = "attached"  # journal row: the files of an inbox row were handed over to the lead, or cannot be had
 
 
 def receive(tx: Tx, request: Request) -> bool:
@@ -66,3 +69,14 @@ def taken(tx: Tx, request: Request, run_id: str | None) -> None:
         )
         .values(state="taken", run_id=run_id)
     )
+
+
+def files_coming(connection: Connection, run_id: str) -> list[Any]:
+    """The requests of a run whose attached files are not handed over yet."""
+    asked = list(connection.execute(select(inbox).where(inbox.c.run_id == run_id)).mappings())
+    asked = [row for row in asked if row["files"]]
+    if not asked:
+        return []
+    told = select(journal.c.body).where(journal.c.run_id == run_id, journal.c.kind == ATTACHED)
+    known = {body["inbox"] for body in connection.execute(told).scalars()}
+    return [row for row in asked if row["id"] not in known]

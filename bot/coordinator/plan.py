@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from bot.coordinator.intake import files_coming
 from bot.errors import ModelMustRetry
 from bot.store import board, journal, mail
 from bot.store import schema as t
@@ -123,6 +124,7 @@ def _end_waits(tx: Tx, claim: Claim, people: bool) -> bool:
         )
     )
     told = False
+    people = people or bool(files_coming(tx.connection, claim.run_id))  # what a person attached is on its way
     for row in endless(agents, people, moving):
         mails = unread[row["name"]]
         failed = [m for m in mails if m["data"].get("report") and m["data"]["status"] != "done"]

@@ -12,6 +12,7 @@ import aiohttp
 import structlog
 from sqlalchemy import Connection, select
 
+from bot.coordinator.intake import ATTACHED, files_coming
 from bot.errors import DependencyFailed
 from bot.slack import file_words as words
 from bot.slack.scheduler import Done, Outcome, Refused, Scheduler
@@ -28,7 +29,6 @@ MOST = 20  # files of one message
 TRANSFER_S = 120.0  # for one file
 RETRY_S = 2.0
 GIVE_UP_S = 600.0  # a file that cannot be fetched for so long is reported as such
-TAKEN = "attached"  # journal row: the files of an inbox row were handed over
 
 
 @dataclass(frozen=True)
@@ -214,13 +214,9 @@ def _free(name: str, taken: dict[str, bytes]) -> str:
 
 def _not_taken(connection: Connection, run_id: str) -> list[Any]:
     """The requests of a run at work whose files were not handed over yet."""
-    asked = list(connection.execute(select(t.inbox).where(t.inbox.c.run_id == run_id)).mappings())
-    asked = [row for row in asked if row["files"]]
-    if not asked or by_id(connection, t.run, run_id)["status"] in ("done", "failed", "stopped"):
-        return []
-    told = select(t.journal.c.body).where(t.journal.c.run_id == run_id, t.journal.c.kind == TAKEN)
-    taken = {body["inbox"] for body in connection.execute(told).scalars()}
-    return [row for row in asked if row["id"] not in taken]
+    coming = files_coming(connection, run_id)
+    ended = coming and by_id(connection, t.run, run_id)["status"] in ("done", "failed", "stopped")
+    return [] if ended else coming
 
 
 def _hand_over(tx: Tx, claim: Claim, row: Any, data: dict[str, bytes], lost: dict[str, str]) -> None:
@@ -230,7 +226,7 @@ def _hand_over(tx: Tx, claim: Claim, row: Any, data: dict[str, bytes], lost: dic
         for name, content in data.items()
     )
     body = {"inbox": row["id"], "names": sorted(data), "lost": lost}
-    journal.append(tx, claim.run_id, TAKEN, body)
+    journal.append(tx, claim.run_id, ATTACHED, body)
     told: Json = {"attached": sorted(data), "not_attached": lost, "by": row["user"]}
     if mail.roster(tx.connection, claim.run_id).get("lead") in ("live", "finishing", "done"):
         text = words.files_handed_over(list(data), lost)
