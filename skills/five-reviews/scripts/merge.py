@@ -30,6 +30,7 @@ def work(args: dict[str, Any]) -> dict[str, Any]:
     missing = [lens for lens in LENSES if lens not in reviews]
     if missing:
         raise WrongInput(f"There is no review of {', '.join(missing)}.")
+    reviews = {lens: reviews[lens] for lens in LENSES}
     texts = {Path(f).read_text(encoding="utf-8") for f in files if Path(f).name == TEXT}
     if len(texts) != 1:
         raise WrongInput("The five reviewers did not read the same text.")
@@ -167,10 +168,11 @@ def report(
             blocks = [block for matter in mine for block in shown(matter, known)]
             sections.append({"title": title, "id": kind, "blocks": blocks})
     sections.append({"title": "The document", "id": "document", "blocks": [passages(matters, known)]})
-    lead = [f"**{lens.capitalize()}**: {VERDICTS[r['verdict']]}." for lens, r in reviews.items()]
-    lead.append(
-        f"They disagree about {fig('reviews.disagreement')} matters and agree about {fig('reviews.agreement')}."
-    )
+    lead = [
+        verdict_line(reviews),
+        f"They disagree about {fig('reviews.disagreement')} matters, which are to be decided, and agree about "
+        f"{fig('reviews.agreement')}.",
+    ]
     notes = [
         "Each reviewer read the document alone: no message reached any of them before all had handed in, which code "
         "read from the messages. No point was reworded or left out; every quote was found in the document by code."
@@ -186,13 +188,17 @@ def shown(matter: dict[str, Any], known: list[Sentence]) -> list[dict[str, Any]]
     sides = [
         {
             "label": f"{p['lens'].capitalize()}: {SAYS[p['stance']]}",
-            "text": f"`{p['point']}`",
-            "quotes": [{"text": p["advice"]}],
+            "text": f"`{words(p['point'])}` **Advice:** `{words(p['advice'])}`",
         }
         for p in matter["points"]
     ]
     made: list[dict[str, Any]] = [{"type": "text", "text": f"**{matter['title']}**"}] if matter["title"] else []
     return [*made, {"type": "quotes", "items": quote_of(matter, known)}, {"type": "sides", "items": sides}]
+
+
+def words(text: str) -> str:
+    """A reviewer's words as they go into a line of the page."""
+    return " ".join(text.replace("`", "'").split())
 
 
 def passages(matters: list[dict[str, Any]], known: list[Sentence]) -> dict[str, Any]:
@@ -209,11 +215,7 @@ def passages(matters: list[dict[str, Any]], known: list[Sentence]) -> dict[str, 
 
 def summary(name: str, reviews: dict[str, Any], matters: list[dict[str, Any]]) -> str:
     """The reply: verdicts, then what has to be decided."""
-    by: dict[str, list[str]] = defaultdict(list)
-    for lens, review in reviews.items():
-        by[review["verdict"]].append(lens)
-    verdicts = "; ".join(f"{VERDICTS[v]}: {', '.join(by[v])}" for v in ("no", "changes", "go") if by[v])
-    lines = [f"{verdicts[0].upper()}{verdicts[1:]}."]
+    lines = [verdict_line(reviews)]
     lines.append(f"The reviewers disagree about {fig('reviews.disagreement')} matters; these are yours to decide:")
     for matter in sorted((m for m in matters if m["kind"] == "disagreement"), key=heavy)[:4]:
         sides: dict[str, list[str]] = defaultdict(list)
@@ -226,6 +228,15 @@ def summary(name: str, reviews: dict[str, Any], matters: list[dict[str, Any]]) -
         "passage."
     )
     return "\n".join(lines)
+
+
+def verdict_line(reviews: dict[str, Any]) -> str:
+    """Who would go ahead and who would not, in one line."""
+    by: dict[str, list[str]] = defaultdict(list)
+    for lens, review in reviews.items():
+        by[review["verdict"]].append(lens)
+    words = "; ".join(f"{VERDICTS[v]}: {', '.join(by[v])}" for v in ("no", "changes", "go") if by[v])
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def topic(matter: dict[str, Any]) -> str:
