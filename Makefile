@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill bench-loop bench-cost screenshots clean
+.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth screenshots clean
 
 setup: $(READY)
 
@@ -39,6 +39,10 @@ bench-loop: setup
 
 bench-cost: setup
 	$(BIN)/python -m bench.agentloop cost
+
+bench-truth: setup
+	$(BIN)/python -m bench.truth $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \
+		$(if $(REPORT),--report $(REPORT))
 
 screenshots: setup
 	$(BIN)/python -m bench.screenshots

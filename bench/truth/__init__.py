@@ -1,1 +1,1 @@
-"""The oracle benchmark: a model that knows the labels drives the whole product, and only what people get is judged."""
+"""The oracle benchmark: a model that knows the labels drives the whole product; only what people get is judged."""

@@ -1,4 +1,4 @@
-"""`make bench-truth`: nothing of what the labels say may be lost on the way to people, and no fault may reach them."""
+"""`make bench-truth`: nothing that labels say is lost on the way to people, and no fault reaches them."""
 
 from __future__ import annotations
 

@@ -51,13 +51,13 @@ class Case:
     def _playbook(self) -> Json:
         files = ["{{ results.work.table }}", "{{ results.work.manifest }}"]
         steps = [
-            _step("work", "work_through", folder=self.name, skill=self.name, form="form", save_as="results/form.jsonl"),
+            _step("work", "work_through", folder=self.name, skill=self.name, form="form"),
             _step(
                 "end", "finish", status="done", summary="Every document was read.", reply="{{ results.work.say }}",
                 outputs=files, attach=files,
             ),
         ]  # fmt: skip
-        match = {"pattern": f"(?i)^{self.request}", "understood": self.request, "mode": "delegation", "role": "lead"}
+        match = {"pattern": f"(?i)^{self.request}$", "understood": self.request, "mode": "delegation", "role": "lead"}
         return {"skill": self.name, "match": [match], "roles": {"lead": {"steps": steps}}}
 
 

@@ -21,20 +21,20 @@ class Outcome:
 
 
 def outcomes(planted: Iterable[Planted], delivered: Mapping[str, Delivered]) -> list[Outcome]:
-    """The fate of each fault; `delivered` are all results of the faulty model."""
+    """The fate of each fault; `delivered` are all results of the careless model. What was in a request that ended
+    without a result reached nobody, and counts neither way."""
     answers = [Answers.of(one) for one in delivered.values()]
     said = plain("\n".join(text for one in delivered.values() for text in one.texts))
-    return [Outcome(fault, _slipped(fault, answers, said)) for fault in planted]
+    names = {name for one in answers for name in one.status}
+    judged = [fault for fault in planted if not fault.item or fault.item.rsplit("/", 1)[-1] in names]
+    return [Outcome(fault, _slipped(fault, answers, said)) for fault in judged]
 
 
 def _slipped(fault: Planted, answers: list[Answers], said: str) -> bool:
     if not fault.item:
         return plain(fault.now) in said
     name = fault.item.rsplit("/", 1)[-1]
-    mine = [one for one in answers if name in one.status]
-    if not mine:
-        return True  # nobody is told about the document at all
-    found = mine[-1]
+    found = [one for one in answers if name in one.status][-1]
     if fault.kind in (DIGIT, INVENT):
         return any(plain(entry.quote) == plain(fault.now) for entry in found.entries.get((name, fault.question), ()))
     if found.status[name] != ["done"]:

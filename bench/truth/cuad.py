@@ -20,7 +20,7 @@ from bench.truth.labels import Json, Label, pieces, plain
 
 CASE = "contracts"
 REQUEST = "Mark the clauses in all contracts"
-INSTRUCTIONS = "Mark every clause of the contract that belongs to a category. What is not there is answered as absent."
+INSTRUCTIONS = "Mark every clause of the contract that belongs to a category; what is not there is absent."
 
 
 class Cuad:
@@ -75,11 +75,12 @@ class Cuad:
         absent = [(n, c) for n, marked in self.marked.items() for c in marked if found.absent(n, c)]
         wrong = found.not_verbatim(self.texts)
         unmarked = [(n, c) for n, c in found.found() if c not in self.marked.get(n, {})]
+        recall = share(len(clauses) - len(lost), len(clauses))
         once = found.answered_once(self.texts, self.categories)
         return Verdict(
             (
                 Target("contracts reported once, with every question", len(self.texts), len(once), least=True),
-                Target("marked clauses delivered", 100, share(len(clauses) - len(lost), len(clauses)), "%", least=True),
+                Target("marked clauses delivered", 100, recall, "%", least=True),
                 Target("quotes verbatim", 100, share(found.quotes - len(wrong), found.quotes), "%", least=True),
                 Target("clauses called absent that are marked", 0, len(absent)),
                 Target("clauses delivered that nobody marked", 0, len(unmarked)),

@@ -79,9 +79,7 @@ async def delivered(stage: Stage, channel: str, ts: str) -> Delivered:
     return Delivered(tuple(one["text"] for one in thread[1:]), tuple(tables), tuple(pages))
 
 
-async def _sheet(
-    session: aiohttp.ClientSession, google: str, file_id: str, headers: dict[str, str]
-) -> list[Table]:
+async def _sheet(session: aiohttp.ClientSession, google: str, file_id: str, headers: dict[str, str]) -> list[Table]:
     base = f"{google}/v4/spreadsheets/{file_id}"
     async with session.get(base, headers=headers) as reply:
         titles = [tab["properties"]["title"] for tab in (await reply.json())["sheets"]]
@@ -97,7 +95,10 @@ def table(source: str, grid: Sequence[Sequence[Any]]) -> Table:
     """A grid whose first row names the columns."""
     names = [str(cell).strip().lower() for cell in grid[0]] if grid else []
     rows = [
-        {name: "" if cell is None else str(cell) for name, cell in zip(names, [*row, *[""] * len(names)], strict=False)}
+        {
+            name: str("" if cell is None else cell)
+            for name, cell in zip(names, [*row, *[""] * len(names)], strict=False)
+        }
         for row in grid[1:]
     ]
     return Table(source, tuple(rows))

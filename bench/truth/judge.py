@@ -1,4 +1,4 @@
-"""Reads answers out of what was delivered, and compares them with the documents and the labels. Nothing else is asked."""
+"""Reads answers out of what was delivered, and compares them with documents and labels."""
 
 from __future__ import annotations
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
-JOIN = re.compile(r"<\s*omitted\s*>|\(Pages?\s+[\d\s,–-]+\)", re.IGNORECASE)  # what joins the pieces of a marked clause
+JOIN = re.compile(r"<\s*omitted\s*>|\(Pages?\s+[\d\s,–-]+\)", re.IGNORECASE)  # joins pieces of a clause
 LONG = 3  # blanks of a piece that is found although a word at its edge is cut
 _LINE = re.compile(r"\[([^\]\s]+)\] (.*)")
 _ITEM = re.compile(r"<item>(.*?)</item>", re.DOTALL)
 _FORM = re.compile(r"<form\b[^>]*>\n(.*?)\n</form>", re.DOTALL)
-_PLAIN = str.maketrans({**dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("‐‑‒–—―−", "-")})
+_STYLES = {'"': "“”„‟″«»", "'": "‘’‚‛′`´", "-": "‐‑‒–—―−"}
+_PLAIN = str.maketrans({sign: one for one, signs in _STYLES.items() for sign in signs})
 _INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 
 
@@ -57,18 +58,19 @@ class Window:
     def of(cls, body: Mapping[str, Any]) -> Window | None:
         """The window of a request for an item, else None."""
         content = body["messages"][0]["content"]
-        blocks = [block["text"] for block in content if block.get("type") == "text"] if isinstance(content, list) else []
+        parts = content if isinstance(content, list) else []
+        blocks = [block["text"] for block in parts if block.get("type") == "text"]
         found = _ITEM.match(blocks[0]) if len(blocks) > 1 else None
         if found is None:
             return None
-        anchors, starts, parts, size = [], [], [], 0
+        anchors, starts, lines, size = [], [], [], 0
         for line in filter(None, map(_LINE.match, blocks[1].splitlines())):
             words = spaced(line[2])
             anchors.append(line[1])
             starts.append(size)
-            parts.append(words)
+            lines.append(words)
             size += len(words) + 1
-        return cls(json.loads(found[1]), tuple(anchors), tuple(starts), " ".join(parts))
+        return cls(json.loads(found[1]), tuple(anchors), tuple(starts), " ".join(lines))
 
     def anchor(self, offset: int) -> str:
         return self.anchors[bisect_right(self.starts, offset) - 1]

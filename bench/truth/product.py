@@ -42,13 +42,13 @@ class Product:
         """Mention Cadre with a case's request, approve what it wants to write, and open what it delivers."""
         options = Options(channel=CHANNEL, approve="all", timeout_s=TIMEOUT_S)
         began = time.time()
-        posted = await self._here.act(**{"as": options.user}, do="post", channel=CHANNEL, text=f"@cadre {case.request}")
+        words = f"@cadre {case.request}"
+        posted = await self._here.act(**{"as": options.user}, do="post", channel=CHANNEL, text=words)
         run_id = await self._here.run_of(posted["ts"], TIMEOUT_S)
         status = await self._here.follow(run_id, options)
         took = time.time() - began
         found = await delivered(self._here, CHANNEL, posted["ts"])
         return Result(status, await self._here.result(run_id), found, took)
-
 
     async def worked(self, run_id: str) -> tuple[float, float]:
         """When the first manifest of a run was fixed and when its last item ended."""

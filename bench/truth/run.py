@@ -14,13 +14,20 @@ from bench.targets import Target, report
 from bench.truth import caught
 from bench.truth.case import Case, DataSet
 from bench.truth.cuad import Cuad
+from bench.truth.faults import DROP
+from bench.truth.filings import Filings
 from bench.truth.labels import Json
 from bench.truth.lead import ROUNDS
 from bench.truth.oracle import Seen, Server, Setting, serving
 from bench.truth.pool import bare
-from bench.truth.product import Product, Result, product
+from bench.truth.product import Result, product
+from bench.truth.qmsum import QmSum
 
-SETS: dict[str, Callable[[Path, int], DataSet | str]] = {"cuad": Cuad.find}
+SETS: dict[str, Callable[[Path, int], DataSet | str]] = {
+    "cuad": Cuad.find,
+    "qmsum": QmSum.find,
+    "filings": Filings.find,
+}
 PARTS = ("perfect", "faulty", "speed")
 DELAY_S = 0.05
 FALSE_ALARMS = 1.0  # percent
@@ -61,7 +68,7 @@ async def run_set(name: str, data: Path, most: int, seed: int, parts: tuple[str,
         await _faulty(found, account, seed)
     if "speed" in parts and name == "cuad":
         await _speed(found, account)
-    return {"targets": account.targets, "figures": account.figures, "examples": account.examples, "good": account.good}
+    return dataclasses.asdict(account)
 
 
 def _labels(cases: list[Case]) -> Setting:
@@ -76,7 +83,7 @@ async def _perfect(found: DataSet, account: Account) -> None:
             seen = server.seen()
     verdict = found.judge({name: one.delivered for name, one in results.items()})
     alarms = Target("false alarms: answers sent back", FALSE_ALARMS, 100.0 * seen.again / max(1, seen.calls), "%")
-    ended = Target("runs that ended done", len(cases), sum(one.status == "done" for one in results.values()), least=True)
+    ended = _ended(results)
     title = f"{found.name}, perfect oracle"
     refused = tuple(f"sent back: {one['said'][:300]}" for one in seen.refused[:5])
     account.tell(title, (ended, *verdict.targets, alarms), {**verdict.figures, **_took(results, seen)},
@@ -96,9 +103,9 @@ async def _faulty(found: DataSet, account: Account, seed: int) -> None:
             seen = server.seen()
     fates = caught.outcomes(seen.planted, {name: one.delivered for name, one in results.items()})
     told, shown = caught.targets(fates)
-    slipped = tuple(f"slipped: {one.fault.shown()}" for one in fates if one.slipped and one.fault.kind != "dropped answer")
-    shown["ended"] = {name: one.status for name, one in results.items()}
-    account.tell(f"{found.name}, careless oracle (seed {seed})", told, {**shown, **_took(results, seen)}, slipped[:8])
+    slipped = tuple(f"slipped: {one.fault.shown()}" for one in fates if one.slipped and one.fault.kind != DROP)
+    title = f"{found.name}, careless oracle (seed {seed})"
+    account.tell(title, (_ended(results), *told), {**shown, **_took(results, seen)}, slipped[:8])
 
 
 async def _speed(found: DataSet, account: Account) -> None:
@@ -125,7 +132,13 @@ async def _best(server: Server, seen: Seen) -> float:
 
 
 def _took(results: Mapping[str, Result], seen: Seen) -> Json:
-    return {"seconds": round(sum(one.took_s for one in results.values()), 1), "calls": seen.calls, "sent back": seen.again}
+    seconds = round(sum(one.took_s for one in results.values()), 1)
+    return {"seconds": seconds, "calls": seen.calls, "sent back": seen.again}
+
+
+def _ended(results: Mapping[str, Result]) -> Target:
+    done = [one for one in results.values() if one.status == "done"]
+    return Target("requests that ended done", len(results), len(done), least=True)
 
 
 def write(place: Path, sets: Json, data: Path, seed: int) -> None:
