@@ -19,6 +19,7 @@ from bot.coordinator import (
     changes,
     claims,
     control,
+    independence,
     limits,
     partial,
     plan,
@@ -203,8 +204,9 @@ class Coordinator:
         skill = self.library.skills.get(rows.run["skill"])
         scripts = skill.checks if skill is not None else []
         files = await self._lay_out(rows, rows.verifier_name) if scripts or rows.tasks else {}
-        if second_look.is_due(rows.tasks, scripts, files):
-            given = {"artifacts": files, "reply": args.get("reply", "")}
+        drawn = await self.db.read(lambda c: second_look.sample(c, rows.run))
+        given = {"artifacts": files, "reply": args.get("reply", ""), **({"sample": drawn} if drawn else {})}
+        if second_look.is_due(rows.tasks, scripts, given):
             name = skill.name if skill is not None else ""
 
             def open_verifier(tx: Tx) -> None:
@@ -235,6 +237,7 @@ class Coordinator:
         checks.append(await self.db.read(lambda c: claims.check_coverage(c, rows.run["id"], reply)))
         checks.append(await self.db.read(lambda c: claims.check_quotes(c, rows.run["id"], reply, asked)))
         if skill is not None and not undone:
+            checks += await self.db.read(lambda c: independence.check(c, rows.run["id"], skill))
             await self._lay_out(rows, "_check")
             checks += await verify.run_checks(skill, skill.checks, self._workspace(rows.run["id"], "_check"))
         return checks

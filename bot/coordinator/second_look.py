@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import random
 from typing import Any
+
+from sqlalchemy import Connection, select
 
 from bot.coordinator import verify
 from bot.store import journal
+from bot.store import schema as t
 from bot.store.database import Tx
+from bot.store.documents import Kept
+from bot.store.item_tables import item, item_answer
 from bot.tools.team import open_agent
 from bot.types import Check, Json
 
+SAMPLED = 6  # answers of bulk work, drawn by the run's own id
+FLAGGED = 12  # answers that were sent back before they held
+AROUND = 300  # characters of the document on either side of a quote
 BRIEF = "Judge whether the criteria hold, from the artifacts in your workspace alone."
 
 
@@ -22,13 +32,55 @@ def criteria(tasks: list[Any]) -> list[Json]:
     ]
 
 
-def is_due(tasks: list[Any], scripts: list[Json], files: dict[str, str]) -> bool:
-    """Whether there is something that fresh eyes can judge: a skill's checks, or promises about files."""
-    return bool(scripts) or bool(files and criteria(tasks))
+def sample(connection: Connection, run: Any) -> list[Json]:
+    """Answers of bulk work to be judged: those that were sent back on the way, up to a limit, and a few at random.
+
+    `[{"id", "document", "question", "value", "quote", "passage"}]`, the passage as it stands in the document.
+    """
+    if run["offline"]:  # a playbook cannot judge whether an answer follows from a passage, and does not pretend to
+        return []
+    run_id, chance = run["id"], random.Random(run["id"])
+    query = (
+        select(item, t.agent.c.inputs)
+        .join(t.agent, (t.agent.c.run_id == item.c.run_id) & (t.agent.c.name == item.c.work))
+        .where(item.c.run_id == run_id, item.c.status == "done", item.c.document.is_not(None))
+        .order_by(item.c.id)
+    )
+    done = list(connection.execute(query).mappings())
+    chance.shuffle(done)
+    sent_back = select(item_answer.c.item_id).where(
+        item_answer.c.run_id == run_id, item_answer.c.status == "sent_back"
+    )
+    again = set(connection.execute(sent_back).scalars())
+    hard = [one for one in done if one["id"] in again]
+    easy = [one for one in done if one["id"] not in again]
+    told = [_an_entry(connection, one, chance) for one in (*hard[:FLAGGED], *easy[:SAMPLED])]
+    return [{"id": f"sample.{number}", **one} for number, one in enumerate(filter(None, told), 1)]
+
+
+def _an_entry(connection: Connection, one: Any, chance: random.Random) -> Json | None:
+    """One quoted answer of an item with what stands around it; None when it has none."""
+    answers = json.loads(journal.get_blob(connection, one["result"]))
+    entries = [(told["question"], entry) for told in answers for entry in told["entries"] if entry.get("spans")]
+    if not entries:
+        return None
+    question, entry = chance.choice(entries)
+    asked = {q["id"]: q for q in json.loads(journal.get_blob(connection, one["inputs"]["form"]))["questions"]}
+    text = Kept.load(journal.get_blob(connection, one["document"])).text
+    start, end = entry["spans"][0][0], entry["spans"][-1][1]
+    return {
+        "document": one["name"], "question": asked[question].get("ask") or asked[question].get("label", question),
+        "value": entry.get("value"), "quote": entry["quote"], "passage": text[max(0, start - AROUND) : end + AROUND],
+    }  # fmt: skip
+
+
+def is_due(tasks: list[Any], scripts: list[Json], given: Json) -> bool:
+    """Whether there is something that fresh eyes can judge: a skill's checks, promises about files, a sample."""
+    return bool(scripts or given.get("sample") or (given["artifacts"] and criteria(tasks)))
 
 
 def begin(tx: Tx, run: Any, name: str, tasks: list[Any], skill: str, scripts: list[Json], given: Json) -> None:
-    """Open the verifier on what `given` holds: the artifacts by path and hash, and the reply."""
+    """Open the verifier on what `given` holds: the artifacts by path and hash, the reply, a sample of answers."""
     inputs = {
         "request": run["request"],
         "criteria": criteria(tasks),
@@ -42,7 +94,11 @@ def verdicts(verifier: Any) -> list[Check]:
     """What the verifier found. What it left out, or could not judge, is a failed check and never a pass."""
     args, wanted = verifier["finish"]["args"], verifier["inputs"]
     given = {str(v["name"]): v for v in args.get("verdicts", [])}
-    words = {one["id"]: one["text"] for one in wanted["criteria"]}
+    drawn = {
+        one["id"]: f"sampled answer on {one['question'][:80]} in {one['document']}"
+        for one in wanted.get("sample", ())
+    }
+    words = {one["id"]: one["text"] for one in wanted["criteria"]} | drawn
     found = [
         Check(f"verifier: {words.get(name, name)}", bool(v["passed"]), v.get("detail", ""))
         for name, v in given.items()
@@ -50,6 +106,7 @@ def verdicts(verifier: Any) -> list[Check]:
     # Scripts are the stricter measure: with them each script's verdict is needed, without them each criterion's.
     if wanted["checks"]:
         left_out = ["a check"] if len(found) < len(wanted["checks"]) else []
+        left_out += [name for name in drawn if name not in given]
     else:
         left_out = [name for name in words if name not in given]
     if args["status"] != "done" or left_out:

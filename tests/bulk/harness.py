@@ -148,9 +148,9 @@ class Here:
 
 
 @asynccontextmanager
-async def model_server(script):
+async def model_server(script, model_name="cadre-offline-playbook"):
     clock, faults, log = control.Clock(), control.Faults(), control.CallLog()
-    app = scripted.build(script, log=log, faults=faults, clock=clock)
+    app = scripted.build(script, log=log, faults=faults, clock=clock, model_id=model_name)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -165,16 +165,16 @@ def both(lead_script, item_script):
 
 
 @asynccontextmanager
-async def worker(home: Path, script, *, form=FORM, retry_budget=20.0):
+async def worker(home: Path, script, *, form=FORM, retry_budget=20.0, model_name="cadre-offline-playbook"):
     place = home / "skills" / "agreed"
     (place / "forms").mkdir(parents=True, exist_ok=True)
     (place / "SKILL.md").write_text("---\nname: agreed\ndescription: What is agreed.\n---\nRead.\n")
     (place / "forms" / "agreed.yml").write_text(form)
-    async with model_server(script) as (base_url, faults, log):
+    async with model_server(script, model_name) as (base_url, faults, log):
         db = Database(f"sqlite:///{home / 'cadre.db'}", time.time)
         db.migrate()
         db.write_now(ensure_intake)
-        model = AnthropicModel(name="cadre-offline-playbook", api_key="", base_url=base_url)
+        model = AnthropicModel(name=model_name, api_key="", base_url=base_url)
         library = SkillLibrary(home / "skills")
         registry = Registry([*team_tools(), *file_tools(), *bulk_tools(library, None, model.name)])
         dispatcher = Dispatcher(db, SystemClock(), role="worker", engine_url=f"sqlite:///{home / 'engine.db'}")

@@ -8,10 +8,11 @@ from loopback.model.scripted import call
 
 
 def asked(body):
-    """The ids of the criteria that a verifier is asked about."""
+    """The ids of the criteria and sampled answers that a verifier is asked about."""
     words = "".join(block.get("text", "") for block in body["messages"][0]["content"])
     listed = words.partition('"criteria":')[2].partition('"checks":')[0]
-    return re.findall(r'"id":"([^"]+)"', listed)
+    found = [*re.findall(r'"id":"([^"]+)"', listed), *re.findall(r'"id":"(sample\.\d+)"', words)]
+    return list(dict.fromkeys(found))
 
 
 def judged(body, passed=True, left_out=()):
