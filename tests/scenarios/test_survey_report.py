@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
 import re
-import subprocess
-import sys
 from decimal import ROUND_HALF_UP, Decimal
 
-import aiohttp
 import pytest
 from lxml import html
 
-from bot.local import Options, stage
+from tests.scenarios.reports import company, report
 
 REQUEST = "survey report 2026 against 2025"
 
@@ -23,38 +19,9 @@ REQUEST = "survey report 2026 against 2025"
 def reported(tmp_path_factory):
     """The run as JSON, its workspace, the files of the thread by name, the truth about the survey."""
     home = tmp_path_factory.mktemp("survey")
-    company = [sys.executable, "-m", "loopback.company", "--seed", "4", "--out", str(home / "company")]
-    subprocess.run([*company, "--truth", str(home / "truth.json")], check=True, capture_output=True)
-
-    async def scenario():
-        options = Options(seed=4, timeout_s=120)
-        async with stage(options, home) as here:
-            run_id = await here.mention(REQUEST, options)
-            await here.follow(run_id, options)
-            run = await here.result(run_id)
-            return run, home / "runs" / run_id / "lead", await attached(here, run["run"])
-
-    run, place, files = asyncio.run(scenario())
-    return run, place, files, json.loads((home / "truth.json").read_text())["survey"]
-
-
-async def attached(here, run):
-    """The files that Cadre put into the thread, as a person downloads them."""
-    url = f"{here.control}/_local/thread"
-    headers = {"Authorization": f"Bearer {here.ready['slack']['bot_token']}"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        while True:
-            async with session.get(url, params={"channel": run["channel"], "ts": run["thread_ts"]}) as reply:
-                messages = (await reply.json())["messages"]
-            found = [f for m in messages for f in m.get("files", []) if m.get("bot_id")]
-            if found:
-                break
-            await asyncio.sleep(0.05)
-        contents = {}
-        for file in found:
-            async with session.get(file["url_private_download"]) as reply:
-                contents[file["name"]] = await reply.text()
-        return contents
+    truth = company(4, home)["survey"]
+    run, place, files, _ = asyncio.run(report(REQUEST, 4, home))
+    return run, place, {name: data.decode() for name, data in files.items()}, truth
 
 
 def test_the_report_is_attached_and_the_run_is_done(reported):

@@ -110,15 +110,16 @@ def proposals(found: list[Row], positions: list[Row]) -> list[dict[str, str]]:
     wording = {p["id"]: p["proposals"] for p in positions}
     made: list[dict[str, str]] = []
     for issue in found:
-        for one in issue["quotes"]:
-            quote = NUMBERING.sub("", one["quote"]).strip()
+        lines = [line for one in issue["quotes"] for line in one["quote"].split("\n")]
+        for quote in (NUMBERING.sub("", line).strip() for line in lines):
             for proposal in wording[issue["id"]]:
                 new = re.sub(proposal["words"], proposal["new"], quote, count=1)
                 if new != quote:
                     reason = f"{issue['label']}: {issue['wanted']} {issue['why']}"
                     made.append({"quote": quote, "new": new, "reason": reason})
                     break
-    return list({change["quote"]: change for change in made}.values())
+    once = list({change["quote"]: change for change in made}.values())
+    return [c for c in once if all(c is other or other["quote"] not in c["quote"] for other in once)]
 
 
 def file_of(rows: list[Row], name: str) -> str:
