@@ -1,4 +1,4 @@
-"""Pictures of what people see after a close: the thread, the document and the sheet, in both themes.
+"""Pictures of what people see: the thread, document and sheet of a close, and the pages of reviews, in both themes.
 
 Needs a Chromium on the path (Debian: chromium). Writes PNG files to screenshots/.
 """
@@ -15,10 +15,16 @@ from pathlib import Path
 from bot.local import Options, stage
 
 OUT = Path("screenshots")
+REVIEWS = {
+    "contracts": "review the contracts in Supplier contracts",
+    "meeting": "turn the transcript of the steering meeting into a page",
+    "filing": "check the annual report against the policy for yearly reports",
+}
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=6000",
 )  # fmt: skip
+DARK = ("--force-dark-mode", "--blink-settings=preferredColorScheme=0")  # for pages that follow the system
 
 
 async def main() -> int:
@@ -40,21 +46,30 @@ async def main() -> int:
             for artifact in run["artifacts"]:
                 if artifact["url"]:
                     pages["sheet" if "spreadsheets" in artifact["url"] else "doc"] = artifact["url"]
+            for name, text in REVIEWS.items():
+                run_id = await here.mention(text, options)
+                await here.follow(run_id, options)
+                review = await here.result(run_id)
+                made = next(a for a in reversed(review["artifacts"]) if a["name"].endswith(".html"))
+                pages[name] = Path(made["path"]).as_uri()
+                thread = f"channel={review['run']['channel']}&thread={review['run']['thread_ts']}&as=maya&live=0"
+                pages[f"{name}-thread"] = f"{web}/?{thread}"
             for name, url in pages.items():
                 for theme in ("light", "dark"):
                     mark = "&" if "?" in url else "?"
                     head, _, fragment = url.partition("#")
                     address = f"{head}{mark}theme={theme}" + (f"#{fragment}" if fragment else "")
-                    await asyncio.to_thread(_shoot, browser, address, OUT / f"{name}-{theme}.png")
+                    await asyncio.to_thread(_shoot, browser, address, OUT / f"{name}-{theme}.png", theme == "dark")
     print("\n".join(str(p) for p in sorted(OUT.glob("*.png"))))
     return 0
 
 
-def _shoot(browser: str, url: str, target: Path) -> None:
+def _shoot(browser: str, url: str, target: Path, dark: bool = False) -> None:
     with tempfile.TemporaryDirectory() as profile:
         command = [
             browser,
             *FLAGS,
+            *(DARK if dark else ()),
             f"--user-data-dir={profile}",
             "--window-size=1400,2200",
             f"--screenshot={target}",
