@@ -93,16 +93,17 @@ def _made(
     if _same(word.rejected(made, name)) != _same(before):
         raise ModelMustRetry(f"{name}: without the changes the text is not the original's; nothing was written.")
     after = word.accepted(made, name)
-    if _same(after) != _proposed(before, changes):
+    today = word.accepted(original, name) if isinstance(original, bytes) else original  # with others' changes
+    if _same(after) != _proposed(today, changes):
         raise ModelMustRetry(
             f"{name}: with the changes accepted the text is not the proposed one; quote whole words."
         )
     return made, before, after
 
 
-def _proposed(before: str, changes: list[word.Change]) -> str:
+def _proposed(today: str, changes: list[word.Change]) -> str:
     """The original with each quote replaced, as text alone."""
-    text = _same(before)
+    text = _same(today)
     spans = []
     for change in changes:
         quote = _same(change.quote)
@@ -144,7 +145,7 @@ def redline_tools() -> list[Tool]:
     return [
         Tool(
             "redline",
-            "Make a Word file with tracked changes from an original and a list of changes, each {quote, new, reason}; "
+            "Make a Word file with tracked changes from an original and changes, each {quote, new, reason}; "
             "the reason becomes a comment. Code checks that accepting all gives the proposed text and rejecting "
             "all the original.",
             Effect.WORKSPACE, redline, RedlineArgs,

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from connectors import errors
-from connectors.google import Applied, Change, DocCreate, GoogleWorkspace, SheetGrid, SheetTabWrite
+from connectors.google import Applied, Change, DocCreate, FileUpload, GoogleWorkspace, SheetGrid, SheetTabWrite
 
 T = TypeVar("T")
 SHEET = {
@@ -425,3 +425,47 @@ def test_credentials_that_cannot_be_used_are_told_to_the_operator(tmp_path: Path
         GoogleWorkspace.open(credentials_file=str(file))
     with pytest.raises(errors.SignInNeeded, match="cannot be used"):
         GoogleWorkspace.open(credentials_file=str(tmp_path / "none.json"))
+
+
+BYTES = b"PK\x03\x04 any bytes \r\n--boundary\r\n\x00\xff end\r\n"
+WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def uploaded(google: Standin):
+    return [f for f in google.run(lambda g: g.list_files()) if f.name == "Contract.docx"]
+
+
+def test_a_file_arrives_as_it_is_in_the_folder_it_was_meant_for(google: Standin):
+    change = FileUpload("Contract.docx", BYTES, WORD, google.named("Team"))
+    preview = google.run(lambda g: g.preview(change))
+    assert (preview.title, uploaded(google)) == ("Contract.docx", [])
+    done = google.run(lambda g: g.apply(change, "op-1", preview.revision))
+    (file,) = uploaded(google)
+    assert (file.id, file.mime_type, file.parents) == (done.file_id, WORD, (google.named("Team"),))
+    assert google.run(lambda g: g.download(file.id)) == BYTES
+    assert done.url == file.url != ""
+
+
+@pytest.mark.parametrize("kind", ["accept_then_drop", "drop"])
+def test_a_file_whose_answer_was_lost_is_there_once(google: Standin, kind: str):
+    change = FileUpload("Contract.docx", BYTES, WORD)
+    google.fault("drive.files.create", kind)
+    done, lost = google.run(lambda g: until_known(g, change, "op-1"))
+    again = google.run(lambda g: g.apply(change, "op-1"))
+    (file,) = uploaded(google)
+    assert (lost, file.id, again.file_id, again.already) == (1, done.file_id, done.file_id, True)
+
+
+def test_two_operations_make_two_files_and_a_preview_tells_them_apart(google: Standin):
+    one, other = FileUpload("Contract.docx", BYTES, WORD), FileUpload("Contract.docx", BYTES + b"!", WORD)
+    previews = [google.run(lambda g, c=c: g.preview(c)) for c in (one, other)]
+    assert previews[0].sha256 != previews[1].sha256
+    for at, change in enumerate((one, other)):
+        google.run(lambda g, c=change, n=at: g.apply(c, f"op-{n}"))
+    assert len(uploaded(google)) == 2
+
+
+@pytest.mark.parametrize("change", [FileUpload(" ", BYTES, WORD), FileUpload("a.docx", b"", WORD)])
+def test_a_file_without_name_or_content_is_refused(google: Standin, change: FileUpload):
+    with pytest.raises(errors.BadInput):
+        google.run(lambda g: g.preview(change))
