@@ -35,6 +35,11 @@ def _slipped(fault: Planted, answers: list[Answers], said: str) -> bool:
         return plain(fault.now) in said
     name = fault.item.rsplit("/", 1)[-1]
     found = [one for one in answers if name in one.status][-1]
+    if fault.value:
+        return any(
+            plain(entry.quote) == plain(fault.was) and f'"{fault.value}"' in entry.value
+            for entry in found.entries.get((name, fault.question), ())
+        )
     if fault.kind in (DIGIT, INVENT):
         return any(plain(entry.quote) == plain(fault.now) for entry in found.entries.get((name, fault.question), ()))
     if found.status[name] != ["done"]:

@@ -19,6 +19,7 @@ INVENTIONS = (
     "This obligation shall survive for a further period as the Company may in its sole discretion decide.",
     "Neither party shall be bound by the foregoing where commercial reasons make performance undesirable.",
 )
+VALUES = 0.7  # of the altered digits of entries with a number: in the number, else in the quote
 _SAYS = "I have read the whole window and answered every question; the review of this document is complete."
 
 
@@ -34,6 +35,7 @@ class Planted:
     question: str = ""
     was: str = ""
     now: str = ""
+    value: str = ""  # the altered number, where the quote was left as it is
 
     def shown(self) -> Json:
         return asdict(self)
@@ -85,7 +87,11 @@ class Faults:
         if not entries:
             return told
         question, entry = chance.choice(entries)
-        was = entry["quote"]
+        was, number = entry["quote"], _number(entry)
+        if kind == DIGIT and number and chance.random() < VALUES:
+            entry["value"]["number"] = altered(number, chance)
+            self.planted.append(Planted(kind, **where, question=question, was=was, value=entry["value"]["number"]))
+            return told
         entry["quote"] = chance.choice(INVENTIONS) if kind == INVENT else altered(was, chance)
         self.planted.append(Planted(kind, **where, question=question, was=was, now=entry["quote"]))
         return told
@@ -98,6 +104,12 @@ class Faults:
 
     def _chance(self, *about: Any) -> random.Random:
         return random.Random(f"{self.seed}/{'/'.join(map(str, about))}")
+
+
+def _number(entry: Json) -> str:
+    """The number that an entry states beside its quote, if it states one."""
+    value = entry.get("value")
+    return str(value.get("number", "")) if isinstance(value, dict) else ""
 
 
 def altered(text: str, chance: random.Random) -> str:

@@ -18,7 +18,6 @@ from connectors.documents.document import from_text
 QUOTED = re.compile(r"“([^“”]+)”|\"([^\"\n]+)\"")
 WORDS = 6  # shorter quotes are names and expressions
 UNSEEN = ("work_through", "finish")
-MANIFEST = ".items.csv"  # why an item did not end well may repeat what was made up
 TEXTS = (".md", ".txt", ".json", ".jsonl", ".csv", ".html")
 
 
@@ -63,7 +62,8 @@ def _strange(said: list[str], text: str) -> list[str]:
 def _seen(connection: Connection, run_id: str) -> Iterator[str]:
     """What tools showed the run's agents, what people wrote, and the artifacts.
 
-    Answers of `UNSEEN` are left out, and refusals: they may repeat what a model made up. Bulk work has evidence.
+    Answers and files of `UNSEEN` are left out, and refusals: why something was refused repeats what a model made up.
+    What bulk work found is evidence.
     """
     call, row = t.tool_call.c, t.journal.c
     ours = select(call.agent_id, call.id).where(call.run_id == run_id, call.name.in_(UNSEEN))
@@ -74,9 +74,16 @@ def _seen(connection: Connection, run_id: str) -> Iterator[str]:
             yield from _strings(body["content"])
     told = select(t.mail.c.text).where(t.mail.c.run_id == run_id, t.mail.c.sender == mail.HARNESS)
     yield from connection.execute(told).scalars()
+    files = select(row.agent_id, row.body).where(row.run_id == run_id, row.kind == "tool.files")
+    of_bulk = {
+        f"{agent.rsplit('/', 1)[-1]}/{name}"
+        for agent, body in connection.execute(files)
+        if (agent, body["call"]) in left_out
+        for name in body["files"]
+    }
     made = select(t.artifact.c.name, t.artifact.c.sha256).where(t.artifact.c.run_id == run_id)
     for name, digest in connection.execute(made):
-        if name.endswith(TEXTS) and not name.endswith(MANIFEST):
+        if name.endswith(TEXTS) and name not in of_bulk:
             yield journal.get_blob(connection, digest).decode(errors="replace")
 
 
