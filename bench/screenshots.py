@@ -19,11 +19,15 @@ REVIEWS = {
     "contracts": "review the contracts in Supplier contracts",
     "meeting": "turn the transcript of the steering meeting into a page",
     "filing": "check the annual report against the policy for yearly reports",
+    "survey": "survey report 2026 against 2025",
+    "five-reviews": "five reviews of the berth pricing proposal",
+    "diligence": "due diligence of Data room Veldkamp",
 }
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=6000",
 )  # fmt: skip
+PRINTED = 'pdf:writer_pdf_Export:{"ExportNotes":{"type":"boolean","value":"true"}}'  # comments as pins
 DARK = ("--force-dark-mode", "--blink-settings=preferredColorScheme=0")  # for pages that follow the system
 
 
@@ -52,6 +56,10 @@ async def main() -> int:
                 review = await here.result(run_id)
                 made = next(a for a in reversed(review["artifacts"]) if a["name"].endswith(".html"))
                 pages[name] = Path(made["path"]).as_uri()
+                for redline in (
+                    a for a in review["artifacts"] if "/redline/" in a["name"] and a["path"].endswith(".docx")
+                ):
+                    await asyncio.to_thread(_print, Path(redline["path"]), f"{name}-redline")
                 thread = f"channel={review['run']['channel']}&thread={review['run']['thread_ts']}&as=maya&live=0"
                 pages[f"{name}-thread"] = f"{web}/?{thread}"
             for name, url in pages.items():
@@ -62,6 +70,20 @@ async def main() -> int:
                     await asyncio.to_thread(_shoot, browser, address, OUT / f"{name}-{theme}.png", theme == "dark")
     print("\n".join(str(p) for p in sorted(OUT.glob("*.png"))))
     return 0
+
+
+def _print(document: Path, name: str) -> None:
+    """The pages of a Word file with its tracked changes and comments, as LibreOffice shows them."""
+    office, images = shutil.which("soffice"), shutil.which("pdftoppm")
+    if office is None or images is None:
+        print("No LibreOffice or pdftoppm found; on Debian: apt-get install libreoffice-writer poppler-utils")
+        return
+    with tempfile.TemporaryDirectory() as place:
+        settings = f"-env:UserInstallation=file://{place}/settings"
+        convert = [office, settings, "--headless", "--convert-to", PRINTED, "--outdir", place, str(document)]
+        subprocess.run(convert, check=True, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        (pdf,) = Path(place).glob("*.pdf")
+        subprocess.run([images, "-r", "90", "-png", str(pdf), str(OUT / name)], check=True, timeout=60)
 
 
 def _shoot(browser: str, url: str, target: Path, dark: bool = False) -> None:

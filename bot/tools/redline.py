@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -127,14 +129,25 @@ def contents(name: str, data: bytes) -> str:
     try:
         if name.lower().endswith(".docx"):
             before, after = word.rejected(data, name).splitlines(), word.accepted(data, name).splitlines()
-            lines = [x for x in difflib.unified_diff(before, after, n=0, lineterm="") if x[:1] in "+-"][2:]
+            lines = list(_changed(before, after))
             if lines:
-                shown = [f"- ~~{_plain(x[1:])}~~" if x[0] == "-" else f"- **{_plain(x[1:])}**" for x in lines]
                 more = f"\n- and {len(lines) - SHOWN} more lines" if len(lines) > SHOWN else ""
-                return "Tracked changes, old words struck out:\n\n" + "\n".join(shown[:SHOWN]) + more
+                return "Tracked changes, old words struck out:\n\n" + "\n".join(lines[:SHOWN]) + more
         return read(name, data).text
     except e.Unreadable as error:
         return str(error)
+
+
+def _changed(before: list[str], after: list[str]) -> Iterator[str]:
+    """Each changed line, the old one before the new one."""
+    same = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for tag, a, b, c, d in same.get_opcodes():
+        if tag != "equal":
+            for old, new in zip_longest(before[a:b], after[c:d]):
+                if old and old.strip():
+                    yield f"- ~~{_plain(old)}~~"
+                if new and new.strip():
+                    yield f"- **{_plain(new)}**"
 
 
 def _plain(line: str) -> str:
