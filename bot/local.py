@@ -26,6 +26,12 @@ from bot.types import Json, RunStatus
 
 POLL_S = 0.05
 
+REFUSALS = {  # of the local Slack, in words that name the fix
+    "not_in_channel": "{who} is not in #{channel} of the sample workspace; choose another with --channel or --as.",
+    "channel_not_found": "The sample workspace has no channel {channel}; choose another with --channel.",
+    "user_not_found": "The sample workspace has nobody called {who}; choose somebody else with --as.",
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -56,7 +62,9 @@ class Stage:
         ):
             answer: Json = await reply.json()
         if not answer.get("ok"):
-            raise OperatorMustFix(f"The local Slack refused: {answer.get('error', answer)}")
+            error = str(answer.get("error", answer))
+            said = REFUSALS.get(error, f"The local Slack refused: {error}")
+            raise OperatorMustFix(said.format(who=action.get("as"), channel=action.get("channel")))
         return answer
 
     async def log(self, server: str) -> list[Json]:
