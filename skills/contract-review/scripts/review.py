@@ -109,7 +109,8 @@ def lines(args: Row, found: list[Deviation], counts: dict[str, int]) -> str:
             by_label[f"{one.row['label']}{missing}"].append(stem(one.row["name"]))
     most = sorted(by_label.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     for label, names in most[:6]:
-        named = [clean(name) for name in names if not re.search(r"\d", name)][:3]
+        names = list(dict.fromkeys(names))
+        named = [short(clean(name), 60) for name in names if not re.search(r"\d", name)][:3]
         shown = ", ".join(named) or "see the page"
         told.append(f"• {label}: {shown}{' and others' if named and len(names) > len(named) else ''}")
     told.append(f"Coverage: {args['say']}")
@@ -145,8 +146,9 @@ def page_data(args: Row, rows: list[Row], texts: list[Row], items: list[Row], fo
     sections.append(
         {"title": "Contract by contract", "id": "contracts", "blocks": contracts(rows, texts, items, found)}
     )
+    title = args.get("title") or "Contract review"
     return {
-        "title": args.get("title") or "Contract review", "kicker": "Contract review", "wide": True, "lead": [],
+        "title": title[:1].upper() + title[1:], "kicker": "Contract review", "wide": True, "lead": [],
         "sections": sections,
         "notes": [
             "Every quote was looked up in its document by code and stands there word for word; a link leads to it. "
