@@ -48,21 +48,27 @@ class Case:
         }
         _dump(place / "forms" / "form.yml", form)
 
-    def _playbook(self) -> Json:
+    def steps(self) -> list[Json]:
+        """What the playbook's lead does: the work by the form, and its tables to the requester."""
         files = ["{{ results.work.table }}", "{{ results.work.manifest }}"]
-        steps = [
-            _step("work", "work_through", folder=self.name, skill=self.name, form="form"),
-            _step(
-                "end", "finish", status="done", summary="Every document was read.", reply="{{ results.work.say }}",
-                outputs=files, attach=files,
-            ),
-        ]  # fmt: skip
+        return [
+            step("work", "work_through", folder=self.name, skill=self.name, form="form"),
+            finish("{{ results.work.say }}", files),
+        ]
+
+    def _playbook(self) -> Json:
         match = {"pattern": f"(?i)^{self.request}$", "understood": self.request, "mode": "delegation", "role": "lead"}
-        return {"skill": self.name, "match": [match], "roles": {"lead": {"steps": steps}}}
+        return {"skill": self.name, "match": [match], "roles": {"lead": {"steps": self.steps()}}}
 
 
-def _step(name: str, call: str, **arguments: Any) -> Json:
+def step(name: str, call: str, **arguments: Any) -> Json:
+    """One call of a playbook."""
     return {"id": name, "call": call, "with": arguments}
+
+
+def finish(reply: str, files: list[str]) -> Json:
+    """The end of a playbook: a reply with files attached."""
+    return step("end", "finish", status="done", summary="It is done.", reply=reply, outputs=files, attach=files)
 
 
 def _dump(place: Path, value: Any) -> None:

@@ -21,7 +21,7 @@ from bench.truth.judge import Answers, share
 from bench.truth.labels import Label, plain
 
 REQUEST = "List the numbers of the filing {}"
-INSTRUCTIONS = "List every tagged number: its concept, its period, its unit, and the number as it is printed."
+INSTRUCTIONS = "List every tagged number: its concept, period and unit, as printed, and as a plain decimal."
 AROUND = 40  # characters beside a number of a long line that are quoted along with it
 LINE = 300  # characters of a line that is quoted whole
 _LINE_OF = re.compile(r"[a-z](\d+)")
@@ -33,8 +33,9 @@ VALUE = {
         "period": {"type": "string"},
         "unit": {"type": "string"},
         "number": {"type": "string", "format": "decimal"},
+        "printed": {"type": "string"},
     },
-    "required": ["fact", "number"],
+    "required": ["fact", "printed"],
 }
 
 
@@ -45,13 +46,14 @@ class Fact:
     name: str  # concept, dimensions
     period: str
     unit: str
-    number: str  # as printed, a plain decimal
+    printed: str
+    number: str  # the same as a plain decimal; empty for words and dashes
     start: int
     end: int
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        return (self.name, self.period, self.unit, self.number)
+        return (self.name, self.period, self.unit, self.number or self.printed)
 
 
 class Filings:
@@ -100,7 +102,8 @@ class Filings:
                 value = _object(entry.value)
                 at = int(place[1]) if (place := _LINE_OF.match(entry.at)) else 0
                 quoted += 0 < at <= len(lines) and plain(entry.quote) in plain(lines[at - 1])
-                told[(value["fact"], value.get("period", ""), value.get("unit", ""), value["number"], str(at))] += 1
+                said = value.get("number") or value["printed"]
+                told[(value["fact"], value.get("period", ""), value.get("unit", ""), said, str(at))] += 1
             wanted = Counter((*one.key, str(bisect_right(starts, one.start))) for one in facts)
             found_all += len(entries)
             gone = [key for key in wanted if key not in told]
@@ -115,7 +118,7 @@ class Filings:
                 Target("numbers delivered that nobody tagged", 0, extra),
             ),
             {"filings": len(self.facts), "tagged numbers": total, "rows": found_all,
-             "tagged words and dashes, not asked for": self._words},
+             "tagged places without a word": self._words},
             tuple(missing[:6]),
         )  # fmt: skip
 
@@ -127,18 +130,19 @@ def _object(text: str) -> dict[str, str]:
 
 
 def _fact(row: Mapping[str, str], text: str) -> Fact | None:
-    """A row as a fact; None where what is displayed is no number."""
+    """A row as a fact; None where nothing is displayed."""
     start, end = int(row["char_start"]), int(row["char_end"])
     shown = _NUMBER.fullmatch(text[start:end].strip())
     try:
         number = f"{Decimal(shown[0].replace(',', '')):f}" if shown else ""
     except InvalidOperation:
         number = ""
-    if not number:
+    printed = text[start:end].strip()
+    if not printed:
         return None
     name = row["concept"] + (f" [{row['dims']}]" if row["dims"] else "")
     period = "/".join(filter(None, (row["start"], row["end"])))
-    return Fact(name, period, row["unit"], number, start, end)
+    return Fact(name, period, row["unit"], printed, number, start, end)
 
 
 def _starts(text: str) -> list[int]:
@@ -154,5 +158,6 @@ def _label(text: str, starts: list[int], fact: Fact) -> Label:
         low, high = max(first, fact.start - AROUND), min(last, fact.end + AROUND)
         first = first if low == first else text.find(" ", low, fact.start) + 1 or fact.start
         last = last if high == last else max(fact.end, text.rfind(" ", fact.end, high))
-    value = {"fact": fact.name, "period": fact.period, "unit": fact.unit, "number": fact.number}
+    value = {"fact": fact.name, "period": fact.period, "unit": fact.unit, "printed": fact.printed}
+    value |= {"number": fact.number} if fact.number else {}
     return Label("number", text[first:last].strip(), value, line)

@@ -22,13 +22,16 @@ from bench.truth.oracle import Seen, Server, Setting, serving
 from bench.truth.pool import bare
 from bench.truth.product import Result, product
 from bench.truth.qmsum import QmSum
+from bench.truth.ties import Ties
 
 SETS: dict[str, Callable[[Path, int], DataSet | str]] = {
     "cuad": Cuad.find,
     "qmsum": QmSum.find,
     "filings": Filings.find,
+    "ties": Ties.find,
 }
 PARTS = ("perfect", "faulty", "speed")
+JUDGED = {"cuad": PARTS, "ties": PARTS[:1]}  # sets that have other parts than the first two
 DELAY_S = 0.05
 FALSE_ALARMS = 1.0  # percent
 SLOWER = 1.2  # times the bare pool
@@ -61,7 +64,9 @@ async def run_set(name: str, data: Path, most: int, seed: int, parts: tuple[str,
     if isinstance(found, str):
         print(f"\n{name}: skipped, {found}")
         return {"skipped": found}
-    return dataclasses.asdict(await measure(found, seed, [one for one in parts if one != "speed" or name == "cuad"]))
+    return dataclasses.asdict(
+        await measure(found, seed, [one for one in parts if one in JUDGED.get(name, PARTS[:2])])
+    )
 
 
 async def measure(found: DataSet, seed: int, parts: Sequence[str]) -> Account:
@@ -92,7 +97,7 @@ async def _perfect(found: DataSet, account: Account) -> None:
     title = f"{found.name}, perfect oracle"
     refused = tuple(f"sent back: {one['said'][:300]}" for one in seen.refused[:5])
     account.tell(title, (ended, *verdict.targets, alarms), {**verdict.figures, **_took(results, seen)},
-                 (*verdict.examples, *refused))  # fmt: skip
+                 (*_unfinished(results), *verdict.examples, *refused))  # fmt: skip
 
 
 async def _faulty(found: DataSet, account: Account, seed: int) -> None:
@@ -110,7 +115,9 @@ async def _faulty(found: DataSet, account: Account, seed: int) -> None:
     told, shown = caught.targets(fates)
     slipped = tuple(f"slipped: {one.fault.shown()}" for one in fates if one.slipped and one.fault.kind != DROP)
     title = f"{found.name}, careless oracle (seed {seed})"
-    account.tell(title, (_ended(results), *told), {**shown, **_took(results, seen)}, slipped[:8])
+    account.tell(
+        title, (_ended(results), *told), {**shown, **_took(results, seen)}, (*_unfinished(results), *slipped[:8])
+    )
 
 
 async def _speed(found: DataSet, account: Account) -> None:
@@ -139,6 +146,13 @@ async def _best(server: Server, seen: Seen) -> float:
 def _took(results: Mapping[str, Result], seen: Seen) -> Json:
     seconds = round(sum(one.took_s for one in results.values()), 1)
     return {"seconds": seconds, "calls": seen.calls, "sent back": seen.again}
+
+
+def _unfinished(results: Mapping[str, Result]) -> list[str]:
+    return [
+        f"{name} ended {one.status}: {one.run['run']['error'] or ' '.join(one.delivered.texts[-1:])[:300]}"
+        for name, one in results.items() if one.status != "done"
+    ]  # fmt: skip
 
 
 def _ended(results: Mapping[str, Result]) -> Target:
