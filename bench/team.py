@@ -75,7 +75,7 @@ async def measure(home: Path, model_s: float) -> dict[str, Any]:
     library = SkillLibrary()
     registry = Registry([*team_tools(), *file_tools()])
     dispatcher = Dispatcher(db, SystemClock(), role="worker", engine_url=f"sqlite:///{home / 'engine.db'}")
-    coordinator = Coordinator(db, library, GoogleWriter(None), home, "UTC", model.name, False, "")
+    coordinator = Coordinator(db, library, GoogleWriter(None, db), home, "UTC", model.name, False, "")
 
     ended = asyncio.Event()
 
