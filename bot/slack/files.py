@@ -118,8 +118,8 @@ class Files:
 
     # -- from the lead to people -----------------------------------------------------------------------------------
 
-    async def attach(self, claim: Claim, run: Any, row: Any, op: str) -> None:
-        """Put the outputs that the lead attached into the thread, as one message, once.
+    async def attach(self, claim: Claim, run: Any, row: Any, op: str, place: tuple[str, str]) -> None:
+        """Put the outputs that the lead attached into the thread (channel, ts) of `place`, as one message, once.
 
         `row` is the effect row of an earlier attempt, or None. Raises DependencyFailed when it must be tried again.
         """
@@ -129,7 +129,8 @@ class Files:
         if not wanted:
             return
         uploaded: list[str] = row["result"].get("ids", []) if row is not None else []
-        if uploaded and await self._shared(run, uploaded[0]):
+        channel, thread = place
+        if uploaded and await self._shared(run, channel, uploaded[0]):
             await self.db.write(lambda tx: _done(tx, claim, op, {"ids": uploaded}))
             return
         try:
@@ -137,7 +138,7 @@ class Files:
             digest = journal.sha256_of([[one.name, one.sha256] for one in wanted])
             await self.db.write(lambda tx: _intend(tx, claim, run, op, ids, digest))
             names = [{"id": id, "title": _plain(one.name)} for id, one in zip(ids, wanted, strict=True)]
-            payload = {"files": names, "channel_id": run["channel"], "thread_ts": run["thread"]}
+            payload = {"files": names, "channel_id": channel, "thread_ts": thread}
             told = await self.scheduler.call(run["team_id"], "files.completeUploadExternal", payload)
             _sure(told)
             result: Json = {"ids": ids}
@@ -164,7 +165,7 @@ class Files:
             raise DependencyFailed(f"A file did not reach Slack: {error}", retry_after=RETRY_S) from error
         return str(place["file_id"])
 
-    async def _shared(self, run: Any, file_id: str) -> bool:
+    async def _shared(self, run: Any, channel: str, file_id: str) -> bool:
         """Whether an earlier attempt got through."""
         for pause in (0.0, RETRY_S):
             await asyncio.sleep(pause)  # Slack may take a moment to show what it accepted
@@ -172,7 +173,7 @@ class Files:
             if isinstance(told, Refused):
                 return False
             shares = _sure(told)["file"].get("shares") or {}
-            if any(run["channel"] in places for places in shares.values()):
+            if any(channel in places for places in shares.values()):
                 return True
         return False
 

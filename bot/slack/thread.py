@@ -111,11 +111,21 @@ class ThreadWriter:
                     await self._update(claim, row, post)
         if not known.run["permalink"] and known.run["thread"] and not known.lost:
             await self._permalink(known.run)
-        if known.view.run.status == RunStatus.DONE and known.run["thread"] and not known.lost:
-            op = _op(claim.run_id, FILES)
-            await self._files.attach(claim, known.run, known.posts.get(op), op)
+        if known.view.run.status == RunStatus.DONE:
+            await self._attach(claim, known)
         again = await self._status(claim, known)
         return min([*due, *([again] if again else [])], default=None)
+
+    async def _attach(self, claim: Claim, known: Known) -> None:
+        """Put the files of the answer where the answer is: into the thread, or below the private message."""
+        channel, ts = known.run["channel"], known.run["thread"]
+        if known.lost:
+            known = await self._read(claim.run_id)  # with the private message, which may be new
+            told = known.posts.get(_op(claim.run_id, "private"), {"result": {}})["result"]
+            channel, ts = told.get("channel", ""), told.get("ts", "")
+        op = _op(claim.run_id, FILES)
+        if channel and ts:
+            await self._files.attach(claim, known.run, known.posts.get(op), op, (channel, ts))
 
     async def _read(self, run_id: str) -> Known:
         return await self.db.read(lambda connection: _known(connection, run_id))

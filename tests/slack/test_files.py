@@ -152,3 +152,17 @@ def test_files_that_slack_refuses_are_told_and_do_not_hold_up_the_thread(tmp_pat
         ]
 
     scene(tmp_path, play, dispatch=False)
+
+
+def test_files_of_an_answer_whose_thread_is_out_of_reach_come_with_the_private_message(tmp_path):
+    async def play(on):
+        ts = (await on.act("maya", "post", channel="finance", text="review"))["ts"]
+        await finished(on, ts)
+        await on.act("maya", "leave", channel="finance", user="cadre")
+        await on.writer.activate(await on.claim())
+        await on.writer.activate(await on.claim())
+        (told,) = on.calls("files.completeUploadExternal")
+        (private,) = [call for call in on.calls("chat.postMessage") if call["channel"].startswith("D")]
+        assert told["channel_id"] == private["channel"] and "The review is done." in private["text"]
+
+    scene(tmp_path, play, dispatch=False)

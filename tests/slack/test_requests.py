@@ -48,6 +48,24 @@ def test_a_reply_names_its_thread_and_a_message_to_others_is_nothing():
     assert from_event(event(), BOT) == Ignored("a message to others")
 
 
+def test_files_come_along_with_their_address_and_those_that_are_gone_do_not():
+    there = {
+        "id": "F1",
+        "name": "deal.pdf",
+        "size": 7,
+        "mimetype": "application/pdf",
+        "url_private_download": "https://x",
+    }
+    gone = {"id": "F2", "mode": "tombstone"}
+    asked = from_event(event(type="app_mention", subtype="file_share", text="review this", files=[there, gone]), BOT)
+    assert isinstance(asked, Request)
+    assert asked.files == (
+        {"id": "F1", "name": "deal.pdf", "size": 7, "type": "application/pdf", "url": "https://x"},
+    )
+    reply = from_event(event(thread_ts="9.000100", subtype="file_share", text="", files=[there]), BOT)
+    assert isinstance(reply, Request) and reply.text == "Attached: deal.pdf"
+
+
 def test_a_direct_message_needs_no_mention():
     asked = from_event(event(channel="D1", channel_type="im"), BOT)
     assert isinstance(asked, Request) and (asked.kind, asked.thread) == ("mention", "10.000100")

@@ -114,7 +114,7 @@ def page_data(args: Row, found: list[Answer], filing: Row, policy: Row, items: l
     sections: list[Row] = [
         {"title": "At a glance", "blocks": [{"type": "tiles", "items": tiles}]},
         {"title": "Requirement by requirement", "id": "answers", "blocks": [verdicts(ordered)]},
-        {"title": "What was read", "id": "coverage", "blocks": coverage(args["say"], items)},
+        {"title": "What was read", "id": "coverage", "blocks": coverage(f"{args['say']} {reach(filing)}", items)},
         {"title": "All places", "id": "places", "blocks": [places(found)]},
         {
             "title": "Sources", "id": "sources",
@@ -133,6 +133,12 @@ def page_data(args: Row, found: list[Answer], filing: Row, policy: Row, items: l
             "with the limits of the policy by code. Not addressed means: no passage of what was read speaks of it.",
         ],
     }  # fmt: skip
+
+
+def reach(document: Row) -> str:
+    """From where to where the filing was read."""
+    first, last = (document["passages"][at][3] for at in (0, -1))
+    return f"The filing was read from `{clean(first)}` to `{clean(last)}`."
 
 
 def _named(document: Row) -> str:

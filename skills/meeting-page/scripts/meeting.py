@@ -105,7 +105,9 @@ def page_data(args: Row, document: Row, items: list[Row], found: list[Entry], co
     sections.append({"title": "Decisions", "id": "decisions", "blocks": [things(by["decision"], "Decided")]})
     sections.append({"title": "Open questions", "id": "questions", "blocks": [things(by["question"], "Open")]})
     sections.append({"title": "Actions", "id": "actions", "blocks": [actions(by["action"])]})
-    sections.append({"title": "What was read", "id": "coverage", "blocks": coverage(args["say"], items)})
+    sections.append(
+        {"title": "What was read", "id": "coverage", "blocks": coverage(args["say"] + whole_of(document), items)}
+    )
     whole = {
         "type": "details",
         "summary": "The whole transcript",
@@ -121,6 +123,15 @@ def page_data(args: Row, document: Row, items: list[Row], found: list[Entry], co
             "Owners are people who speak in the transcript; dates are worked out by code from what was said.",
         ],
     }  # fmt: skip
+
+
+def whole_of(document: Row) -> str:
+    """From where to where the transcript was read."""
+    spoken = [(label, place_of(place)) for _, _, label, place in document["passages"] if place.startswith("turn ")]
+    if not spoken:
+        return ""
+    first, last = (link(place, f"#{document['item']}-{label}") for label, place in (spoken[0], spoken[-1]))
+    return f" The whole transcript, from {first} to {last}."
 
 
 def heading(document: Row) -> str:
