@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from bot.coordinator.intake import ATTACHED, files_coming
 from bot.errors import DependencyFailed
 from bot.slack import file_words as words
 from bot.slack.scheduler import Done, Outcome, Refused, Scheduler
+from bot.slack.unpack import NotUnpacked, is_archive, unpacked
 from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
@@ -64,8 +66,13 @@ class Files:
                 try:
                     if number >= MOST:
                         raise Lost(words.too_many_files(MOST))
-                    data[name] = await self._download(row["team_id"], file)
-                except Lost as error:
+                    got = await self._download(row["team_id"], file)
+                    if is_archive(file["name"], got):
+                        inside = await asyncio.to_thread(unpacked, got)
+                        data |= {_free(_path(path), data): content for path, content in inside.items()}
+                    else:
+                        data[name] = got
+                except (Lost, NotUnpacked) as error:
                     lost[file["name"]] = str(error)
                 except DependencyFailed as error:
                     if self.db.now() < row["received_at"] + GIVE_UP_S:
@@ -198,6 +205,11 @@ def _of_slack(url: str, api: str) -> bool:
 
 def _plain(name: str) -> str:
     return name.rsplit("/", 1)[-1]
+
+
+def _path(path: str) -> str:
+    """A path of an archive as one name: its folders go before the file."""
+    return safe_name("-".join(PurePosixPath(path).parts[-2:]))
 
 
 def _free(name: str, taken: dict[str, bytes]) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import io
+import zipfile
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from bot.slack import files
+from bot.slack import files, unpack
 from bot.store import journal
 from bot.store import schema as t
 from tests.slack.harness import local
@@ -61,6 +63,50 @@ def test_a_file_that_is_too_large_is_named_and_the_request_goes_on(tmp_path, mon
         assert "I could not open huge.pdf: it is larger than 0 MB." in notices[0]["body"]["text"] and ts
 
     scene(tmp_path, play)
+
+
+def archive(files, **options):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", **options) as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+def test_an_attached_archive_comes_as_the_files_in_it(tmp_path):
+    inside = {
+        "deals/a.txt": "one",
+        "deals/b.txt": "two",
+        "old/a.txt": "three",
+        "__MACOSX/deals/._a.txt": "x",
+        "deals/": "",
+    }
+
+    async def play(on):
+        await upload(on, archive(inside), "deals.zip")
+        _, held = await handed_over(on)
+        assert held == {"deals-a.txt": b"one", "deals-b.txt": b"two", "old-a.txt": b"three"}
+
+    scene(tmp_path, play)
+
+
+def test_an_archive_that_cannot_be_opened_is_named(tmp_path):
+    async def play(on):
+        await upload(on, b"PK\x03\x04 nothing of the kind", "deals.zip")
+        letter, held = await handed_over(on)
+        assert held == {} and "damaged" in letter["data"]["not_attached"]["deals.zip"]
+
+    scene(tmp_path, play)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(unpack, "UNPACKED_BYTES", 1_000)
+    small = archive({"a.txt": "x" * 100_000}, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(unpack.NotUnpacked, match="unpacks to more"):
+        unpack.unpacked(small)
+    monkeypatch.setattr(unpack, "MOST", 1)
+    with pytest.raises(unpack.NotUnpacked, match="more than 1 files"):
+        unpack.unpacked(archive({"a": "", "b": ""}))
 
 
 @pytest.mark.parametrize(
