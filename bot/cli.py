@@ -233,7 +233,7 @@ def drill_kill(
     as_json: AsJson = False,
 ) -> None:
     """Kill the process at its commit points and around external calls of small work; compare the outcomes."""
-    from bot.drill import WORKS, kill_drill
+    from bot.drill.kill import WORKS, kill_drill
 
     if work not in WORKS:
         raise typer.BadParameter(", ".join(WORKS), param_hint="--work")

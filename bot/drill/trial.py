@@ -1,6 +1,6 @@
-"""Kills the process at its commit points and around its external calls, and compares what people end up with.
+"""One piece of work from mention to the last reply, with the process killed on the way, and what people end up with.
 
-The parent stays free of threads: it imports everything once and forks a bot per trial, so a trial costs no imports.
+The parent stays free of threads: it imports everything once and forks a bot per life, so a life costs no imports.
 """
 
 from __future__ import annotations
@@ -8,26 +8,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bot.app import wait_ready
-from bot.errors import RunFailed
 from bot.local import local_settings
+from bot.settings import Settings
 from bot.store import points
 from bot.types import Json
 
@@ -54,78 +51,8 @@ class Work:
     requests: tuple[str, ...]
 
 
-WORKS = {
-    "close": Work("finance", "maya", ("close Q3 2026",)),
-    "launch": Work(
-        "launch", "elena", ("launch Brook 3", "change the key message to: Clean water, at a glance"),
-    ),
-}  # fmt: skip
-
-
-@dataclass
-class Report:
-    """What a drill came to."""
-
-    points: int
-    trials: int = 0
-    killed: int = 0
-    differing: list[str] = field(default_factory=list)
-    swept: int = 0  # wakes that only the sweep found in the undisturbed run; none should be
-
-    def as_json(self) -> Json:
-        return {
-            "points": self.points,
-            "trials": self.trials,
-            "killed": self.killed,
-            "swept_undisturbed": self.swept,
-            "differing": self.differing,
-            "equal": self.trials - len(self.differing),
-        }
-
-
-def kill_drill(
-    *, trials: int | None, seed: int, say: Callable[[str], None], work: str = "close", kills: int = 1
-) -> Report:
-    """Work undisturbed once, then once per chosen point with a kill there; all must end alike.
-
-    `trials` None takes every point. With more `kills` each run is killed at so many of the points, one life after the
-    other. Raises RunFailed when the undisturbed run itself does not end well.
-    """
-    home = Path(tempfile.mkdtemp(prefix="cadre-drill-"))
-    ready_file = home / "ready.json"
-    command = [sys.executable, "-m", "loopback", "--small", "--seed", str(seed), "--ready-file", str(ready_file)]
-    child = subprocess.Popen([*command, "--home", str(home / "loopback")], stderr=subprocess.DEVNULL)
-    try:
-        ready = wait_ready(ready_file, child)
-        _import_everything()
-        calm = _Trial(ready, home / "calm", WORKS[work]).run()
-        if calm.status != "done":
-            raise RunFailed("drill", f"The undisturbed {work} ended {calm.status}: {calm.error}")
-        names = [line.split("\t")[0] for line in calm.trace()]
-        report = Report(points=len(names), swept=calm.swept)
-        chosen = list(range(1, len(names) + 1))
-        if trials is not None and trials < len(chosen):
-            chosen = sorted(random.Random(seed).sample(chosen, trials))
-        runs = -(-len(chosen) // kills)
-        for deal in range(runs):
-            places = tuple(chosen[deal::runs])
-            told = f"point {', '.join(f'{place} ({names[place - 1]})' for place in places)}"
-            trial = _Trial(ready, home / f"kill-{deal}", WORKS[work]).run(kill_at=places)
-            report.trials += 1
-            report.killed += trial.kills
-            wrong = calm.differences(trial)
-            if wrong:
-                report.differing.append(f"{told}: {'; '.join(wrong)}")
-            say(f"{report.trials}/{runs} {told}: {'; '.join(wrong) or 'equal'}")
-            shutil.rmtree(home / f"kill-{deal}", ignore_errors=True)
-        return report
-    finally:
-        child.terminate()
-        child.wait(10)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _import_everything() -> None:
+def import_everything() -> None:
+    """What a life needs, so that its fork has it."""
     import anthropic
     import dbos
     import duckdb
@@ -138,12 +65,29 @@ def _import_everything() -> None:
     del anthropic, dbos, duckdb, mcp, discovery, bot
 
 
-class _Trial:
+@contextmanager
+def stand_ins(home: Path, *options: str) -> Iterator[Json]:
+    """The stand-in servers as a child process; gives where they listen."""
+    home.mkdir(parents=True, exist_ok=True)
+    ready_file = home / "ready.json"
+    command = [sys.executable, "-m", "loopback", *options, "--ready-file", str(ready_file)]
+    child = subprocess.Popen([*command, "--home", str(home / "loopback")], stderr=subprocess.DEVNULL)
+    try:
+        yield wait_ready(ready_file, child)
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+class Trial:
     """One thread from mention to the last reply, with the process killed on the way."""
+
+    patience_s = TRIAL_S
 
     def __init__(self, ready: Json, home: Path, work: Work) -> None:
         self.ready, self.home, self.work = ready, home, work
         self.kills = 0
+        self.pid = 0  # of the life that is
         self.asked: list[str] = []  # the messages that asked, by ts
         self.clicked: set[str] = set()
         self.status, self.error = "", ""
@@ -156,34 +100,37 @@ class _Trial:
         file = self.home / "trace"
         return file.read_text().splitlines() if file.exists() else []
 
-    def run(self, *, kill_at: tuple[int, ...] = ()) -> _Trial:
-        """Do the work; the process dies at the points of that number, counted over its lives."""
+    def run(self, *, kill_at: tuple[int, ...] = (), by_hand: frozenset[int] = frozenset()) -> Self:
+        """Do the work; the process dies at the points of that number, counted over its lives.
+
+        Those `by_hand` are left to `_go_on`, which may let the moment come a little later.
+        """
         for name in ("slack", "google", "model"):
-            _post(f"{self.ready[name]['control_url']}/_local/reset", {})
+            post(f"{self.ready[name]['control_url']}/_local/reset", {})
         self.home.mkdir(parents=True)
-        lives = [b - a for a, b in zip((0, *kill_at), kill_at, strict=False)] + [0]
-        pid = self._fork(lives[0])
+        self.kill_at, self.by_hand = kill_at, by_hand
+        self.pid = self._fork()
         committed: set[str] = set()
         passed = 0
-        deadline = time.monotonic() + TRIAL_S
+        deadline = time.monotonic() + self.patience_s
         try:
             while time.monotonic() < deadline:
-                gone, ended = os.waitpid(pid, os.WNOHANG)
+                gone, ended = os.waitpid(self.pid, os.WNOHANG)
                 if gone:
                     self.kills += 1
                     if self.kills > len(kill_at) or ended != signal.SIGKILL:
                         self.wrong.append(f"the process ended by itself ({ended})")
                     self._look_back(committed, passed)
                     committed, passed = self._committed(), len(self.trace())
-                    pid = self._fork(lives[min(self.kills, len(kill_at))])
+                    self.pid = self._fork()
                 if self._go_on():
                     break
                 time.sleep(0.02)
             self._look_back(committed, passed)
             self._collect()
         finally:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
         return self
 
     def _go_on(self) -> bool:
@@ -200,7 +147,7 @@ class _Trial:
 
     def _look_back(self, committed: set[str], passed: int) -> None:
         """Name the calls that a life made although their results were on disk before it."""
-        self.wrong += [f"called again: {call}" for call in _calls(self.trace()[passed:]) if call in committed]
+        self.wrong += [f"called again: {call}" for call in calls(self.trace()[passed:]) if call in committed]
 
     def _committed(self) -> set[str]:
         """Calls that must never be made again: their results were on disk when the process died."""
@@ -210,7 +157,10 @@ class _Trial:
         models = {f"model {agent}#{turn}" for agent, count in turns for turn in range(count)}
         return models | {f"tool {key}" for (key,) in tools} | {f"effect {key}" for (key,) in effects}
 
-    def _fork(self, kill_at: int) -> int:
+    def _fork(self) -> int:
+        """The next life; it dies at the point whose turn it is."""
+        place = self.kill_at[self.kills] if self.kills < len(self.kill_at) else 0
+        left = max(place - len(self.trace()), 1) if place and place not in self.by_hand else 0
         pid = os.fork()
         if pid:
             return pid
@@ -220,17 +170,20 @@ class _Trial:
 
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, 1)
-            points.arm(self.home / "trace", kill_at=kill_at)
-            asyncio.run(serve(local_settings(self.ready, self.home), surface=True, worker=True, http_port=0))
+            points.arm(self.home / "trace", kill_at=left)
+            asyncio.run(serve(self._settings(), surface=True, worker=True, http_port=0))
             code = 0
         finally:
             os._exit(code)
 
+    def _settings(self) -> Settings:
+        return local_settings(self.ready, self.home)
+
     def _act(self, **action: Any) -> Json:
-        return _post(f"{self.ready['slack']['control_url']}/_local/act", {"as": self.work.person, **action})
+        return post(f"{self.ready['slack']['control_url']}/_local/act", {"as": self.work.person, **action})
 
     def _listening(self) -> bool:
-        return bool(_get(f"{self.ready['slack']['control_url']}/_local/state").get("sockets"))
+        return bool(get(f"{self.ready['slack']['control_url']}/_local/state").get("sockets"))
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         try:
@@ -264,13 +217,13 @@ class _Trial:
 
     def _collect(self) -> None:
         slack, google = (self.ready[name]["control_url"] for name in ("slack", "google"))
-        thread = _get(f"{slack}/_local/thread?channel={self.work.channel}&ts={self.asked[0]}").get("messages", [])
-        drive = _get(f"{google}/_local/state")
+        thread = get(f"{slack}/_local/thread?channel={self.work.channel}&ts={self.asked[0]}").get("messages", [])
+        drive = get(f"{google}/_local/state")
         names = {file["id"]: file["name"] for file in drive.get("files", [])}  # ids follow the order of creation
         self.outcome = {
-            "thread": sorted(_words(m, names) for m in thread),
+            "thread": sorted(words(m, names) for m in thread),
             "google": sorted(
-                _mask(json.dumps(file, sort_keys=True))
+                mask(json.dumps(file, sort_keys=True))
                 for kind in ("docs", "sheets")
                 for file in drive.get(kind, {}).values()
             ),
@@ -278,13 +231,13 @@ class _Trial:
             "findings": sorted(self._query("select kind, account, department, period, amount, entries from finding")),
             "runs": self._query("select count(*) from run"),
             "pieces": sorted(
-                (_mask(name), version, status, _mask(bytes(data).decode("utf-8", "replace")))
+                (mask(name), version, status, mask(bytes(data).decode("utf-8", "replace")))
                 for name, version, status, data in self._query(
                     "select a.name, a.version, a.status, b.data from artifact a join blob b on b.sha256 = a.sha256"
                 )
             ),
             "made again": sorted(
-                (to, _mask(text))
+                (to, mask(text))
                 for to, text in self._query(
                     "select recipient, text from mail where sender = 'cadre' and data not like '%steer%'"
                 )
@@ -298,7 +251,7 @@ class _Trial:
         self.wrong += [f"{agent} has a result twice" for agent, n, unique in self._query(results) if n != unique]
         ((self.swept,),) = self._query("select sum(swept) from agent")
 
-    def differences(self, other: _Trial) -> list[str]:
+    def differences(self, other: Trial) -> list[str]:
         """What the other trial's people would see differently."""
         wrong = [f"ended {other.status} ({other.error})"] if other.status != self.status else []
         for name, mine in self.outcome.items():
@@ -308,7 +261,7 @@ class _Trial:
         return wrong + other.wrong
 
 
-def _calls(trace: list[str]) -> list[str]:
+def calls(trace: list[str]) -> list[str]:
     """The calls that a trace begins: "model <agent>#<turn>", "tool <agent>/<call>" or "effect <operation key>"."""
     begun = [line.split("\t") for line in trace]
     kinds = {"model": "model", "tool": "tool"}
@@ -322,7 +275,7 @@ def _first_difference(mine: Any, theirs: Any) -> str:
     return f"{a[max(at - 60, 0) : at + 60]!r} became {b[max(at - 60, 0) : at + 60]!r}"
 
 
-def _words(message: Json, names: dict[str, str]) -> str:
+def words(message: Json, names: dict[str, str]) -> str:
     """A message as text: the lines of its fallback and of every text inside its blocks, masked, in a stable order.
 
     Files are called by their `names` instead of their ids.
@@ -344,22 +297,25 @@ def _words(message: Json, names: dict[str, str]) -> str:
     text = "\n".join([str(message.get("text", "")), *found])
     for file, name in names.items():
         text = text.replace(file, name)
-    lines = re.split(r"\n|; ", _mask(text))
+    lines = re.split(r"\n|; ", mask(text))
     return "\n".join(sorted(line.rstrip(".") for line in lines))  # parallel tasks end in either order
 
 
-def _mask(text: str) -> str:
+def mask(text: str) -> str:
+    """A text without what differs between two runs that are alike: addresses, ids, times, counts of tokens."""
     for pattern, instead in MASKS:
         text = pattern.sub(instead, text)
     return text
 
 
-def _post(url: str, body: Json) -> Json:
+def post(url: str, body: Json) -> Json:
+    """POST as JSON; the answer, also of a refusal."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     return _open(request)
 
 
-def _get(url: str) -> Json:
+def get(url: str) -> Json:
+    """GET; the JSON that comes back."""
     return _open(urllib.request.Request(url))
 
 

@@ -1,0 +1,1 @@
+"""Kills the process while it works and compares what people end up with; run by `cadre drill kill`."""
