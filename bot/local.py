@@ -90,7 +90,8 @@ class Stage:
             answer: Json = await reply.json()
         return [
             {"ts": m["ts"], "user": m.get("user") or m.get("bot_id", ""), "text": m.get("text", ""),
-             "blocks": m.get("blocks", [])}
+             "blocks": m.get("blocks", []),
+             **({"files": [{"name": f["name"], "size": f["size"]} for f in m["files"]]} if m.get("files") else {})}
             for m in answer.get("messages", [])
         ]  # fmt: skip
 

@@ -222,6 +222,7 @@ def test_a_contract_attached_to_the_mention_is_reviewed_like_one_of_the_drive(se
     shown = {row[2] for row in rows(page, "deviations")} if expected else set()
     assert shown == expected
     assert asked.run["coverage"]["done"] == 1
+    assert [f["name"] for f in asked.run["thread"][-1]["files"]] == ["review.html", "review.xlsx"]
     assert (
         json.dumps(asked.run["messages"]).count("Solway_terms.pdf") >= 2
     )  # from Cadre to the lead, on to the reviewer
