@@ -217,3 +217,14 @@ def test_the_skill_is_found_by_both_ways_of_asking():
         match = library.match(text)
         assert match is not None
         assert (match.skill, match.inputs) == ("survey-report", {"left": "2025", "right": "2026"})
+
+
+def test_a_question_whose_answers_on_offer_changed_shows_both_years_and_no_change(tmp_path):
+    earlier = survey(*(person(n, ("often", "seldom")[n % 2]) for n in range(20)))
+    two_years(tmp_path, earlier, survey(*(person(n, ("9", "7", "5")[n % 3]) for n in range(20))))
+    known = json.loads((tmp_path / "tally.json").read_text())["questions"]
+    (colour,) = [q for q in known if q["title"] == "Colour"]
+    assert not colour["same_answers"] and [o["change"] for o in colour["options"]] == [""] * 5
+    made = run_script("survey-report", "report.py", {}, tmp_path)
+    assert "no change is shown" in (tmp_path / "report.json").read_text()
+    assert "Colour" not in made["summary"]

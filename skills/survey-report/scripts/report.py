@@ -96,23 +96,22 @@ def changed(changes: list[tuple[dict[str, Any], int]], years: list[str]) -> dict
 
 
 def said(themes: list[dict[str, Any]], tally: dict[str, Any]) -> dict[str, Any] | None:
-    """Themes of the answers in words, with what people wrote."""
+    """Questions answered in words: who answered, the themes, and what people wrote."""
     years = tally["years"]
+    asked = [q for q in tally["questions"] if q["kind"] == "text"]
+    if not asked:
+        return None
+    items = [f"`{q['title']}` {answered(q, q['years'])}" for q in asked]
+    blocks: list[dict[str, Any]] = [{"type": "list", "items": items}]
     shown = [t for t in themes if t["enough"]]
     if not shown:
-        return None
+        blocks.append({"type": "text", "text": "No theme was named by enough people to be shown."})
+        return {"title": "In people's own words", "id": "words", "blocks": blocks}
     rows = [
         {"label": t["title"], "figures": [f"{t['id']}.{y}" if t["shown"][y] else None for y in years]} for t in shown
     ]
-    blocks: list[dict[str, Any]] = [
-        {
-            "type": "bars",
-            "series": years,
-            "rows": rows,
-            "missing": HIDDEN["small"],
-            "caption": "People who said it, each counted once per theme.",
-        }
-    ]
+    caption = "People who said it, each counted once per theme."
+    blocks.append({"type": "bars", "series": years, "rows": rows, "missing": HIDDEN["small"], "caption": caption})
     titles = {q["id"]: q["title"] for q in tally["questions"]}
     for theme in (t for t in shown if t["quotes"]):
         quotes = [{"text": q["text"], "place": f"{q['year']}, {titles[q['question']]}"} for q in theme["quotes"]]
@@ -130,15 +129,20 @@ def asked(q: dict[str, Any], years: list[str]) -> dict[str, Any]:
     return {"title": f"`{q['title']}`", "id": q["id"], "blocks": body(q, q["years"], years)}
 
 
-def body(q: dict[str, Any], series: list[str], years: list[str]) -> list[dict[str, Any]]:
+def answered(q: dict[str, Any], series: list[str]) -> str:
+    """How many answered, each year: the denominators."""
     bases = [
         f"{fig(q['id'] + '.' + y + '.base')} answered in {y}" if q["base"][y] else f"too few answered in {y}"
         for y in series
     ]
+    return f"{', '.join(bases)}."
+
+
+def body(q: dict[str, Any], series: list[str], years: list[str]) -> list[dict[str, Any]]:
     several = any(way["kind"] != "single" for way in q["ways"].values())
-    caption = f"{', '.join(bases)}." + (
-        " Several answers were possible." if several and q["kind"] == "choice" else ""
-    )
+    caption = answered(q, series) + (" Several answers were possible." if several and q["kind"] == "choice" else "")
+    if len(series) == 2 and not q.get("same_answers", True):
+        caption += " The answers given differ so much between the years that no change is shown."
     blocks: list[dict[str, Any]] = []
     if q.get("mean"):
         means = [f"{fig(q['id'] + '.' + y + '.mean')} in {y}" for y in series if q["base"][y]]
@@ -188,7 +192,8 @@ def method(tally: dict[str, Any]) -> dict[str, Any]:
         "A share is the number of people who gave an answer, divided by all who answered that question that year. "
         "Empty cells and `NA` are no answer. The number who answered stands above each chart.",
         "Questions are compared when code or words are the same; answers when their words are, apart from capitals. "
-        "A share of zero says that nobody chose the answer, or that it was not offered that year.",
+        "A share of zero says that nobody chose the answer, or that it was not offered that year; then no change is "
+        "shown.",
         "Groups of fewer than five people are not shown. Where one hidden group could be worked out from the others, "
         "the next smallest is withheld too.",
         "Change is in percentage points, from shares that are not rounded.",

@@ -219,6 +219,7 @@ class Report:
         if all(q.kind != "multi" for q in asked.values()):
             for found in counts.values():  # an answer that nobody chose was still on offer
                 found.update({option: 0 for option in spelt if option not in found})
+        entry["same_answers"] = same_answers(list(counts.values()))
         order = ladder(list(spelt.values()), list(counts.values())[-1])
         hidden = {year: withheld(q, counts[year], self.known[year].base(q)) for year, q in asked.items()}
         for place, option in enumerate(order, start=1):
@@ -241,7 +242,7 @@ class Report:
                     line |= {"count": str(n), "base": str(base), "share": f"{share(n, base):f}"}
                     self.option(name, year, q, option, n, base)
                 self.lines.append({**line, "shown": shown})
-            if len(shares) == 2:
+            if len(shares) == 2 and entry["same_answers"] and all(n for n, _ in shares.values()):
                 row["change"] = self.change(name, entry, option, asked, shares)
             entry["options"].append(row)
 
@@ -283,6 +284,13 @@ class Report:
             f"{name}.change", f"{entry['title']}: {option}, change in points", f"{value:f}", formula, inputs, ""
         )
         return f"{value:f}"
+
+
+def same_answers(counts: list[dict[str, int]]) -> bool:
+    """Whether both years had the same answers on offer: at least half of those given were given in each."""
+    given_by = [{option for option, n in found.items() if n} for found in counts]
+    every, both = set.union(*given_by), set.intersection(*given_by)
+    return 2 * len(both) >= len(every)
 
 
 def share(n: int, base: int) -> Decimal:
