@@ -18,7 +18,8 @@ from bench.truth.faults import DROP
 from bench.truth.filings import Filings
 from bench.truth.labels import Json
 from bench.truth.lead import ROUNDS
-from bench.truth.oracle import Seen, Server, Setting, serving
+from bench.truth.nli import Nli
+from bench.truth.oracle import Seen, Setting, serving
 from bench.truth.pool import bare
 from bench.truth.product import Result, product
 from bench.truth.qmsum import QmSum
@@ -26,6 +27,7 @@ from bench.truth.ties import Ties
 
 SETS: dict[str, Callable[[Path, int], DataSet | str]] = {
     "cuad": Cuad.find,
+    "nli": Nli.find,
     "qmsum": QmSum.find,
     "filings": Filings.find,
     "ties": Ties.find,
@@ -34,6 +36,7 @@ PARTS = ("perfect", "faulty", "speed")
 JUDGED = {"cuad": PARTS, "ties": PARTS[:1]}  # sets that have other parts than the first two
 DELAY_S = 0.05
 FALSE_ALARMS = 1.0  # percent
+ROUNDS_OF_SPEED = 2  # the faster one counts, on both sides
 SLOWER = 1.2  # times the bare pool
 
 
@@ -124,23 +127,23 @@ async def _speed(found: DataSet, account: Account) -> None:
     """The work beside the same calls made by a bare pool of the width that the work reached."""
     case = found.cases()[0]
     setting = dataclasses.replace(_labels([case]), delay_s=DELAY_S, keep=True)
-    with serving(setting) as server, tempfile.TemporaryDirectory(prefix="cadre-truth-") as home:
-        async with product(Path(home), [case], server.url) as cadre:
-            result = await cadre.ask(case)
-            began, ended = await cadre.worked(result.run["run"]["id"])
-            seen = server.seen()
-        alone = await _best(server, seen)
+    rounds: list[tuple[float, float]] = []  # seconds of the work, and from mention to answer
+    with serving(setting) as server:
+        for _ in range(ROUNDS_OF_SPEED):
+            with tempfile.TemporaryDirectory(prefix="cadre-truth-") as home:
+                async with product(Path(home), [case], server.url) as cadre:
+                    result = await cadre.ask(case)
+                    began, ended = await cadre.worked(result.run["run"]["id"])
+                    rounds.append((ended - began, result.took_s))
+                    seen = server.seen()
+        alone = min([await bare(server.url, seen.bodies, seen.most) for _ in range(ROUNDS_OF_SPEED)])
+    work, answer = min(rounds)
     account.tell(
         f"{found.name}, {DELAY_S * 1e3:g} ms a call",
-        (Target("the work over the same calls by a bare pool", SLOWER, (ended - began) / alone),),
-        {"calls": seen.calls, "width": seen.most, "work, s": round(ended - began, 2), "bare pool, s": round(alone, 2),
-         "from mention to answer, s": round(result.took_s, 2)},
+        (Target("the work over the same calls by a bare pool", SLOWER, work / alone),),
+        {"calls": seen.calls, "width": seen.most, "work, s": round(work, 2), "bare pool, s": round(alone, 2),
+         "from mention to answer, s": round(answer, 2)},
     )  # fmt: skip
-
-
-async def _best(server: Server, seen: Seen) -> float:
-    """The faster of two rounds of the bare pool."""
-    return min([await bare(server.url, seen.bodies, seen.most) for _ in range(2)])
 
 
 def _took(results: Mapping[str, Result], seen: Seen) -> Json:
