@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
+import io
 import re
+import zipfile
 from decimal import ROUND_HALF_UP, Decimal
 
+import openpyxl
 import pytest
 from lxml import html
 
+from bot.local import Options, stage
 from tests.scenarios.reports import company, report
 
 REQUEST = "survey report 2026 against 2025"
@@ -92,3 +97,42 @@ def test_the_first_reader_is_told_what_was_verified(reported):
     assert [c["status"] for c in run["tool_calls"] if c["agent"] == verifier and c["name"] == "run_script"] == [
         "done"
     ]
+
+
+def workbook(rows):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    book.close()
+    return out.getvalue()
+
+
+def test_tables_attached_to_the_mention_are_compared_too(tmp_path):
+    header = ["Id", "Which boat?", "Ways [Sail]", "Ways [Oar]"]
+    earlier = [[f"A{n}", "red" if n < 9 else "blue", "Yes" if n < 7 else "No", "Yes"] for n in range(20)]
+    later = [[f"B{n}", "red" if n < 6 else "blue", "Sail; Oar" if n < 11 else "Oar"] for n in range(22)]
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w") as out:
+        out.writestr("boats 2025.csv", "\n".join(";".join(row) for row in [header, *earlier]))
+        out.writestr("boats 2026.xlsx", workbook([["Id", "Which boat?", "Ways"], *later]))
+    told = {"content_b64": base64.b64encode(pack.getvalue()).decode(), "filename": "boats.zip"}
+
+    async def scenario():
+        options = Options(seed=4, timeout_s=120)
+        async with stage(options, tmp_path) as here:
+            posted = await here.act(
+                **{"as": "maya"}, do="upload", channel="finance", text=f"@cadre {REQUEST}", **told
+            )
+            run_id = await here.run_of(posted["ts"], 60)
+            await here.follow(run_id, options)
+            return await here.result(run_id), tmp_path / "runs" / run_id / "lead" / "tallies.csv"
+
+    run, tallies = asyncio.run(scenario())
+    assert (run["run"]["status"], run["run"]["error"]) == ("done", None)
+    with tallies.open() as lines:
+        found = {(r["option"], r["year"]): (r["count"], r["base"]) for r in csv.DictReader(lines)}
+    assert found["red", "2025"] == ("9", "20") and found["red", "2026"] == ("6", "22")
+    assert found["Sail", "2025"] == ("7", "20") and found["Sail", "2026"] == ("11", "22")
+    assert not [c for c in run["tool_calls"] if c["name"].startswith("google__")]

@@ -1,6 +1,7 @@
 """Tallies the answers of two surveys question by question, exactly, and says what cannot be compared.
 
-Arguments: years (two words that the files' names have, earlier first), drive (the files of the Drive), matches
+Arguments: years (two words that the files' names have, earlier first), drive (the files of the Drive), attached
+(files that came with the request, CSV or XLSX), matches
 (questions of the earlier year by title -> title of the later one, where the words differ but the question does not).
 Reads the tables of the workspace. Writes tally.json, tallies.csv and texts.csv.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from attached import keep
 from surveylib import (
     NUMBER,
     SMALLEST,
@@ -45,6 +47,8 @@ def work(args: dict[str, Any]) -> dict[str, Any]:
     years = [str(year) for year in args.get("years") or []]
     if len(years) != 2 or years[0] == years[1]:
         raise WrongInput("Two different years are needed, the earlier first.")
+    for file in args.get("attached") or []:
+        keep(str(file))
     tables = [pick(year, args.get("drive") or []) for year in years]
     asked = [questions(table) for table in tables]
     pairs, alone = match(asked[0][0], asked[1][0], args.get("matches") or {})
