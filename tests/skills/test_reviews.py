@@ -123,6 +123,20 @@ def test_values_are_compared_with_the_standard_positions_and_what_is_missing_dev
     assert values["review.deviations"] == "3" and values["review.flagged"] == "2" and values["review.unread"] == "1"
 
 
+def test_the_words_of_a_quote_are_marked_in_the_text_that_the_page_holds(reviewed):
+    *_, data = reviewed
+    folded = next(s for s in data["sections"] if s.get("id") == "contracts")["blocks"]
+    marked = {
+        one["text"][start:end]
+        for contract in folded
+        for block in contract["blocks"]
+        if block["type"] == "passages"
+        for one in block["items"]
+        for start, end in one["marks"]
+    }
+    assert marked == {LAW, PAY, "The laws of the Netherlands apply."}
+
+
 def test_a_review_that_holds_passes_every_check(reviewed):
     assert all(verdicts(reviewed[0]).values())
 

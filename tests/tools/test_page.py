@@ -142,6 +142,14 @@ def test_a_table_that_people_may_sort_brings_one_script_that_the_page_itself_all
     assert tree.xpath("//td[2]/span")[0].get("class") == "tone bad"
 
 
+def test_what_is_cited_of_a_passage_is_marked_and_stays_as_it_is(ctx):
+    text = "<i>We pay</i> within 10 days & more."
+    one = {"id": "p1", "place": "page 1", "text": text, "marks": [[14, 28], [3, 9], [90, 95]]}
+    tree, _ = page(ctx, sections=blocks({"type": "passages", "items": [one]}))
+    assert tree.xpath("//mark/text()") == ["We pay", "within 10 days"]
+    assert tree.xpath("//div[@id='p1']/p")[0].text_content() == text
+
+
 def test_numbers_on_tiles_and_in_toned_cells_need_a_source_like_any_other(ctx):
     tile = {"type": "tiles", "items": [{"label": "read", "text": "12,5"}]}
     cell = {"type": "table", "columns": [{"label": "A"}], "rows": [[{"text": "34 found", "tone": "bad"}]]}

@@ -119,6 +119,7 @@ class Passage(Part):
     id: str = Field(pattern=ANCHOR)
     place: str = ""
     text: str
+    marks: tuple[tuple[int, int], ...] = ()  # characters of the text that are cited, from and up to
 
 
 class Passages(Part):

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from bot.tools.pages.data import Bars, Details, Page, Table, blocks
+from bot.tools.pages.data import Bars, Details, Page, Passage, Table, blocks
 from bot.tools.render import Lookup
 
 _INLINE = re.compile(
@@ -34,8 +34,8 @@ def to_html(page: Page, shown: Lookup) -> str:
 
     moves = any(isinstance(block, Details) or (isinstance(block, Table) and block.sort) for block in blocks(page))
     return _pages.get_template("page.html").render(
-        page=page, inline=inline, bars=lambda block: _bars(block, shown), script=_SCRIPT if moves else "",
-        allowed=Markup(_ALLOWED),
+        page=page, inline=inline, marked=_marked, bars=lambda block: _bars(block, shown),
+        script=_SCRIPT if moves else "", allowed=Markup(_ALLOWED),
     )  # fmt: skip
 
 
@@ -53,6 +53,16 @@ def _inline(text: str, shown: Lookup) -> Markup:
         else:
             made += Markup('<a href="{}">{}</a>').format(found["url"], _inline(found["label"], shown))
     return made + escape(text[at:])
+
+
+def _marked(passage: Passage) -> Markup:
+    """A passage with what is cited of it marked."""
+    made, at = Markup(), 0
+    for start, end in sorted(passage.marks):
+        if at <= start < end <= len(passage.text):
+            made += escape(passage.text[at:start]) + Markup("<mark>{}</mark>").format(passage.text[start:end])
+            at = end
+    return made + escape(passage.text[at:])
 
 
 def _figure(shown: Lookup, kind: str, name: str) -> Markup:

@@ -133,11 +133,26 @@ def passages(document: Row, cited: list[Row], whole: bool) -> list[Row]:
     if not whole:
         hits = [labels.index(row["at"]) for row in cited]
         wanted = {near for hit in hits for near in range(hit - NEAR, hit + NEAR + 3)}
+    cuts = sorted({span for row in cited for span in spans(row, document)})
     return [
-        {"id": f"{document['item']}-{label}", "place": where, "text": document["text"][start:end]}
+        {
+            "id": f"{document['item']}-{label}", "place": where, "text": document["text"][start:end],
+            "marks": _merged([(max(a - start, 0), min(b, end) - start) for a, b in cuts if a < end and b > start]),
+        }
         for at, (start, end, label, where) in enumerate(document["passages"])
         if at in wanted
-    ]
+    ]  # fmt: skip
+
+
+def _merged(cuts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans that do not overlap."""
+    told: list[tuple[int, int]] = []
+    for start, end in cuts:
+        if told and start <= told[-1][1]:
+            told[-1] = (told[-1][0], max(end, told[-1][1]))
+        else:
+            told.append((start, end))
+    return told
 
 
 def coverage(say: str, items: list[Row]) -> list[Row]:
@@ -212,24 +227,23 @@ def misquoted(rows: list[Row], texts: list[Row]) -> list[str]:
     return [
         f"{row['name']}: {short(plain(row['quote']), 60)}"
         for row in quoted
-        if row["item"] not in read or not _stands(row, read[row["item"]])
+        if row["item"] not in read or not spans(row, read[row["item"]])
     ]
 
 
-def _stands(row: Row, document: Row) -> bool:
-    span = next(((start, end) for start, end, label, _ in document["passages"] if label == row["at"]), None)
-    if span is None:
-        return False
-    pieces = row["quote"].split(PIECES)
-    at = document["text"].find(pieces[0], span[0])
-    if not span[0] <= at < span[1]:
-        return False
-    for piece in pieces:
+def spans(row: Row, document: Row) -> list[tuple[int, int]]:
+    """Where the pieces of a quote stand in the text, from the passage it is cited at; [] when they do not."""
+    place = next(((start, end) for start, end, label, _ in document["passages"] if label == row["at"]), None)
+    if place is None:
+        return []
+    found, at = [], place[0]
+    for piece in row["quote"].split(PIECES):
         at = document["text"].find(piece, at)
-        if at < 0:
-            return False
+        if at < 0 or (not found and at >= place[1]):
+            return []
+        found.append((at, at + len(piece)))
         at += len(piece)
-    return True
+    return found
 
 
 def check(name: str, passed: bool, detail: str) -> Row:

@@ -18,6 +18,7 @@ from evidence import (
     lines_of,
     link,
     main,
+    passages,
     plain,
     stem,
     table,
@@ -111,7 +112,7 @@ def page_data(args: Row, document: Row, items: list[Row], found: list[Entry], co
     whole = {
         "type": "details",
         "summary": "The whole transcript",
-        "blocks": [{"type": "passages", "items": turns(document)}],
+        "blocks": [{"type": "passages", "items": turns(document, found)}],
     }
     sections.append({"title": "Transcript", "id": "transcript", "blocks": [whole]})
     return {
@@ -192,15 +193,16 @@ def place_of(place: str) -> str:
     return f"{parts[2]} {parts[1]}" if len(parts) == 3 else place
 
 
-def turns(document: Row) -> list[Row]:
-    return [
-        {
-            "id": f"{document['item']}-{label}",
-            "place": place_of(place),
-            "text": PREFIX.sub("", document["text"][start:end], count=1),
-        }
-        for start, end, label, place in document["passages"]
-    ]
+def turns(document: Row, found: list[Entry]) -> list[Row]:
+    """The transcript turn by turn, without the time and name that stand beside it."""
+    cited = [row for one in found for row in one.rows]
+    told = []
+    for one in passages(document, cited, True):
+        text = PREFIX.sub("", one["text"], count=1)
+        cut = len(one["text"]) - len(text)
+        marks = [(max(0, start - cut), end - cut) for start, end in one["marks"] if end > cut]
+        told.append({**one, "place": place_of(one["place"]), "text": text, "marks": marks})
+    return told
 
 
 if __name__ == "__main__":
