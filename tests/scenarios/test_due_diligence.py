@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import io
 import json
@@ -13,8 +14,11 @@ import aiohttp
 import pytest
 from lxml import html
 
+from bot.local import Options, stage
+from bot.workspace import safe_name
 from connectors.documents.reading import read
 from connectors.documents.redline import accepted, rejected
+from loopback.company.dataroom import dataroom
 from tests.scenarios.reports import company, report
 
 REQUEST = "due diligence of Data room Veldkamp"
@@ -120,3 +124,28 @@ def test_nothing_is_put_into_the_drive_before_approval(tmp_path):
     assert [name for name in shared if "redline" in name] == []
     (shown,) = run["approvals"][0]["preview"]["changes"]
     assert shown["title"] == "Havenstad Vastgoed - lease of hall 3 (redline).docx"
+
+
+def test_contracts_attached_to_the_mention_are_worked_the_same_way(tmp_path):
+    files, planted = dataroom(6)
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w") as out:
+        for path, data in files.items():
+            out.writestr(path.rpartition("/")[2], data)
+    told = {"content_b64": base64.b64encode(pack.getvalue()).decode(), "filename": "room.zip"}
+
+    async def scenario():
+        options = Options(seed=4, timeout_s=150)
+        async with stage(options, tmp_path) as here:
+            words = "@cadre due diligence of the attached contracts"
+            posted = await here.act(**{"as": "maya"}, do="upload", channel="finance", text=words, **told)
+            run_id = await here.run_of(posted["ts"], 60)
+            await here.follow(run_id, options)
+            return await here.result(run_id), tmp_path / "runs" / run_id / "lead" / "issues.csv"
+
+    run, issues = asyncio.run(scenario())
+    assert (run["run"]["status"], run["run"]["error"]) == ("waiting", None)
+    with issues.open() as lines:
+        found = {(row["contract"].rpartition("/")[2], row["position"]) for row in csv.DictReader(lines)}
+    named = {safe_name(name): clauses for name, clauses in planted.items()}
+    assert found == {(name, POSITIONS[clause]) for name, clauses in named.items() for clause in clauses}

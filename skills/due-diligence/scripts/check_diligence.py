@@ -72,7 +72,7 @@ def every_contract() -> Check:
     from html import unescape
 
     page = squeezed(unescape(re.sub(r"<[^>]+>", " ", one("due_diligence.html").read_text(encoding="utf-8"))))
-    names = {re.sub(r"\.(docx|md|txt|pdf)$", "", r["name"]) for r in results()}
+    names = {re.sub(r"\.(docx|md|txt|pdf)$", "", r["name"].rpartition("/")[2]) for r in results()}
     missing = sorted(name for name in names if squeezed(name) not in page)
     return check("every_contract_named", missing, f"{len(names)} documents")
 

@@ -162,7 +162,7 @@ def fig(name: str) -> str:
 
 
 def plain(name: str) -> str:
-    return re.sub(r"\.(docx|md|txt|pdf)$", "", name)
+    return re.sub(r"\.(docx|md|txt|pdf)$", "", name.rpartition("/")[2])
 
 
 def summary(args: Row, found: list[Row], read: list[str], chosen: str, changes: int) -> str:
