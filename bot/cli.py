@@ -234,9 +234,14 @@ def drill_kill(
 ) -> None:
     """Kill the process at its commit points and around external calls of small work; compare the outcomes."""
     from bot.drill.kill import WORKS, kill_drill
+    from bot.drill.long import STORIES, long_drill
 
-    if work not in WORKS:
-        raise typer.BadParameter(", ".join(WORKS), param_hint="--work")
+    if work not in (*WORKS, *STORIES):
+        raise typer.BadParameter(", ".join((*WORKS, *STORIES)), param_hint="--work")
+    if work in STORIES:
+        told = long_drill(story=STORIES[work], seed=seed, say=_say)
+        print(json.dumps(told.as_json()) if as_json else told.in_words())
+        sys.exit(1 if told.repeated or told.differing else 0)
     if points != "all" and not points.isdigit():
         raise typer.BadParameter("all, or a number", param_hint="--points")
     trials = None if points == "all" else int(points)

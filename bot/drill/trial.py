@@ -37,7 +37,7 @@ MASKS = (
     (re.compile(r"(run|ap|auto)-(HASH|[0-9a-f]{10,12})"), r"\1-ID"),
     (re.compile(r"p?\d{10}(\.?\d{6})?"), "TS"),
     (re.compile(r"\b\d+ ?(h|min|m|s|ms)\b|\b\d+:\d\d(:\d\d)?\b|\d{4}-\d\d-\d\dT[\d:.+-]+"), "TIME"),
-    (re.compile(r"\b[emd]\d+\b"), "ROW"),
+    (re.compile(r"\b([emdi]|bulk)\d+\b"), "ROW"),
     (re.compile(r"^(\W*)\d+\. ", re.MULTILINE), r"\1N. "),  # of an approval card
 )
 
@@ -107,7 +107,7 @@ class Trial:
         """
         for name in ("slack", "google", "model"):
             post(f"{self.ready[name]['control_url']}/_local/reset", {})
-        self.home.mkdir(parents=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.kill_at, self.by_hand = kill_at, by_hand
         self.pid = self._fork()
         committed: set[str] = set()
@@ -153,8 +153,14 @@ class Trial:
         """Calls that must never be made again: their results were on disk when the process died."""
         tools = self._query("select agent_id || '/' || id from tool_call where status <> 'intent'")
         effects = self._query("select op_key from effect where status = 'done'")
+        effects += self._query("select op_key from item_batch where status in ('open', 'done')")
         turns = self._query("select id, turns from agent where kind = 'agent'")
         models = {f"model {agent}#{turn}" for agent, count in turns for turn in range(count)}
+        answers = self._query(
+            "select a.run_id || '/' || a.item_id || '#' || a.attempt from item_answer a join item i "
+            "on i.run_id = a.run_id and i.id = a.item_id where i.windows = 1"  # else a call does not say its window
+        )
+        models |= {f"model {answer}" for (answer,) in answers}
         return models | {f"tool {key}" for (key,) in tools} | {f"effect {key}" for (key,) in effects}
 
     def _fork(self) -> int:
@@ -308,9 +314,10 @@ def mask(text: str) -> str:
     return text
 
 
-def post(url: str, body: Json) -> Json:
+def post(url: str, body: Json, method: str = "POST") -> Json:
     """POST as JSON; the answer, also of a refusal."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
     return _open(request)
 
 

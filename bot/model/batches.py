@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from bot.model.client import AnthropicModel, ModelRejected, Prompt
 from bot.model.reply import COUNTS, Reply
 
 SHARE = Decimal("0.5")  # of the usual price
+SKEW_S = 600.0  # by which the server's clock may be behind ours
 
 
 class Batches:
@@ -32,6 +33,35 @@ class Batches:
             return str((await self._api.create(requests=requests)).id)
         except Exception as error:
             raise _told(error) from error
+
+    async def find(self, names: Collection[str], since: float) -> str | None:
+        """The batch that was handed in with requests of exactly these names at `since` or later, "" when there is
+        none; None while one that it may be has not ended, because names are known only then."""
+        try:
+            maybe = False
+            async for one in self._api.list(limit=100):
+                if one.created_at.timestamp() < since - SKEW_S:
+                    break
+                counts = one.request_counts
+                many = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+                if many != len(names):
+                    continue
+                if one.processing_status != "ended":
+                    maybe = True
+                elif await self._first(one.id) in names:
+                    return str(one.id)
+            return None if maybe else ""
+        except Exception as error:
+            raise _told(error) from error
+
+    async def _first(self, batch: str) -> str:
+        results = await self._api.results(batch)
+        try:
+            async for one in results:
+                return str(one.custom_id)
+            return ""
+        finally:
+            await results.close()
 
     async def ended(self, batch: str) -> bool:
         """Whether every request of a batch has ended."""

@@ -58,7 +58,7 @@ item_batch = Table(
     Column("team_id", String(32), nullable=False),
     Column("work", String(40), nullable=False),
     Column("batch_id", String(80), nullable=False, default=""),
-    Column("status", String(12), nullable=False),  # intent | open | done
+    Column("status", String(12), nullable=False),  # intent | open | done | lost
     Column("requests", JSON, nullable=False),  # custom id -> [item, window, attempt]
     Column("made_at", Float, nullable=False),
     Index("item_batch_work", "run_id", "work"),

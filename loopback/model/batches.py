@@ -1,4 +1,7 @@
-"""Message batches of the offline model: create, look, results, cancel; answered beside other requests."""
+"""Message batches of the offline model: create, list, look, results, cancel; answered beside other requests.
+
+Faults of the name `batches`: `delay` (answered so much later, by the clock) and `accept_then_drop`.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from loopback.control import Clock
+from loopback.control import Clock, Faults, hang_up
 
 from . import validate, wire
 
@@ -24,13 +27,14 @@ class _Batch:
     requests: list[Mapping[str, Any]]
     results: list[dict[str, Any]] = field(default_factory=list)
     cancelled: bool = False
+    ready_at: float = 0.0  # when it ends at the earliest
 
 
 class Batches:
     """The batches of one server."""
 
-    def __init__(self, answer: Answer, clock: Clock) -> None:
-        self._answer, self._clock = answer, clock
+    def __init__(self, answer: Answer, clock: Clock, faults: Faults) -> None:
+        self._answer, self._clock, self._faults = answer, clock, faults
         self._batches: dict[str, _Batch] = {}
         self._working: set[asyncio.Task[None]] = set()
 
@@ -51,23 +55,42 @@ class Batches:
             except validate.Invalid as error:
                 raise wire.ApiError(400, f"requests.{place}.params.{error}") from error
         batch = _Batch(wire.new_id("msgbatch"), self._clock.now(), given)
+        late = self._faults.take("batches", body, ("delay",))
+        batch.ready_at = batch.made + (late.delay_s if late is not None else 0.0)
         self._batches[batch.id] = batch
         work = asyncio.create_task(self._work(batch))
         self._working.add(work)
         work.add_done_callback(self._working.discard)
-        return self._shown(request, batch, request_id)
+        if self._faults.take("batches", body, ("accept_then_drop",)) is not None:
+            return hang_up(request)
+        return web.json_response(self._told(request, batch), headers={"request-id": request_id})
+
+    async def list(self, request: web.Request, request_id: str) -> web.StreamResponse:
+        """A page of batches, newest first, after the one named."""
+        newest = list(reversed(self._batches.values()))
+        names = [batch.id for batch in newest]
+        after = request.query.get("after_id")
+        if after is not None and after not in names:
+            raise wire.ApiError(400, f"after_id: {after}")
+        begin = names.index(after) + 1 if after is not None else 0
+        page = newest[begin : begin + int(request.query.get("limit", "20"))]
+        told = {
+            "data": [self._told(request, batch) for batch in page], "has_more": begin + len(page) < len(newest),
+            "first_id": page[0].id if page else None, "last_id": page[-1].id if page else None,
+        }  # fmt: skip
+        return web.json_response(told, headers={"request-id": request_id})
 
     async def retrieve(self, request: web.Request, request_id: str) -> web.StreamResponse:
-        return self._shown(request, self._known(request), request_id)
+        return web.json_response(self._told(request, self._known(request)), headers={"request-id": request_id})
 
     async def cancel(self, request: web.Request, request_id: str) -> web.StreamResponse:
         batch = self._known(request)
         batch.cancelled = True
-        return self._shown(request, batch, request_id)
+        return web.json_response(self._told(request, batch), headers={"request-id": request_id})
 
     async def results(self, request: web.Request, request_id: str) -> web.StreamResponse:
         batch = self._known(request)
-        if len(batch.results) < len(batch.requests):
+        if not self._ended(batch):
             raise wire.ApiError(404, "The results of this batch are not ready")
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in batch.results)
         headers = {"request-id": request_id}
@@ -91,11 +114,14 @@ class Batches:
             raise wire.ApiError(404, f"batch: {request.match_info['id']}")
         return found
 
-    def _shown(self, request: web.Request, batch: _Batch, request_id: str) -> web.StreamResponse:
-        ended = len(batch.results) == len(batch.requests)
-        kinds = [one["result"]["type"] for one in batch.results]
+    def _ended(self, batch: _Batch) -> bool:
+        return len(batch.results) == len(batch.requests) and self._clock.now() >= batch.ready_at
+
+    def _told(self, request: web.Request, batch: _Batch) -> dict[str, Any]:
+        ended = self._ended(batch)
+        kinds = [one["result"]["type"] for one in batch.results] if ended else []
         made = datetime.fromtimestamp(batch.made, UTC)
-        told = {
+        return {
             "id": batch.id, "type": "message_batch",
             "processing_status": "ended" if ended else "canceling" if batch.cancelled else "in_progress",
             "request_counts": {
@@ -107,4 +133,3 @@ class Batches:
             "cancel_initiated_at": made.isoformat() if batch.cancelled else None,
             "results_url": f"{request.url.origin()}/v1/messages/batches/{batch.id}/results" if ended else None,
         }  # fmt: skip
-        return web.json_response(told, headers={"request-id": request_id})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import Any, Protocol
 
 from sqlalchemy import insert, select, update
@@ -11,7 +12,7 @@ from bot.errors import DependencyFailed
 from bot.model.batches import SHARE, Batches
 from bot.model.client import ModelRejected, Prompt
 from bot.model.reply import Reply
-from bot.store import journal
+from bot.store import journal, points
 from bot.store.database import Database, Tx
 from bot.store.item_tables import item_batch
 from bot.team.items import asking, record
@@ -39,10 +40,13 @@ async def step(runner: Runner, batches: Batches, work: Work) -> float | None:
     now = runner.db.now()
     try:
         for row in rows:
+            later = float(now + min(max((now - row["made_at"]) / 10, SOONEST_S), LATEST_S))
+            if row["status"] == "intent" and not await _looked_up(runner, batches, work, row):
+                return later
             if row["status"] != "open":
-                continue  # an intent without an id was never answered: its requests are made again
+                continue
             if not await batches.ended(row["batch_id"]):
-                return float(now + min(max((now - row["made_at"]) / 10, SOONEST_S), LATEST_S))
+                return later
             await _take(runner, batches, work, row)
         if len(rows) > 2 * asking.TRIES:
             return None  # what batches do not answer is asked live
@@ -53,11 +57,27 @@ async def step(runner: Runner, batches: Batches, work: Work) -> float | None:
         return now + (error.retry_after or LATEST_S / 4)
 
 
+async def _looked_up(runner: Runner, batches: Batches, work: Work, row: Json) -> bool:
+    """What became of a batch whose answer never came: the server has it, or nobody and its requests are made again.
+
+    False while that cannot be told.
+    """
+    found = await batches.find(row["requests"], row["made_at"])
+    if found is None:
+        return False
+    row |= {"batch_id": found, "status": "open" if found else "lost"}
+    told = {"batch_id": found, "status": row["status"]}
+    await runner.db.write(lambda tx: _note(tx, work, row["op_key"], **told))
+    return True
+
+
 async def _ask(runner: Runner, batches: Batches, work: Work, number: int) -> float | None:
     """Hand in what is still to be asked; the operation is a row before the call."""
     prompts: dict[str, Prompt] = {}
     meant: Json = {}
     size = 0
+    key = f"{work.claim.agent_id}/batch{number + 1}"
+    ours = hashlib.sha256(key.encode()).hexdigest()[:12]  # so that the batch is found by the names of its requests
     for one in [] if work.halt else work.open():
         if one["kept_from"]:
             continue
@@ -72,7 +92,7 @@ async def _ask(runner: Runner, batches: Batches, work: Work, number: int) -> flo
                     continue
             except Ended:
                 continue
-            name = f"{one['id']}-{window.number}-{len(tries) + 1}"
+            name = f"{ours}-{one['id']}-{window.number}-{len(tries) + 1}"
             prompts[name] = asking.prompt(work, one, asking.first_message(one, window), tries)
             meant[name] = [one["id"], window.number, len(tries) + 1]
             size += len(prompts[name].head) + sum(map(len, prompts[name].messages))
@@ -80,9 +100,10 @@ async def _ask(runner: Runner, batches: Batches, work: Work, number: int) -> flo
             break
     if not prompts:
         return None
-    key = f"{work.claim.agent_id}/batch{number + 1}"
     await runner.db.write(lambda tx: _intend(tx, work, key, meant))
+    points.reached("batch:before", key)
     made = await batches.create(prompts)
+    points.reached("batch:after", key)
     await runner.db.write(lambda tx: _note(tx, work, key, batch_id=made, status="open"))
     return runner.db.now() + SOONEST_S
 

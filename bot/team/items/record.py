@@ -6,11 +6,14 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import update
+
 from bot.errors import Fenced
 from bot.model.cost import following, price
 from bot.model.reply import Reply
 from bot.store import items, journal, money
 from bot.store.database import Tx
+from bot.store.schema import agent
 from bot.team.items.work import Work
 from bot.team.record import SPEND
 from bot.types import Json
@@ -30,6 +33,8 @@ def answer(
 ) -> str:
     """Keep an answer with its price; returns what the run's control says now ("ended" for a run that is over)."""
     own(tx, work, calls=1)
+    if work.row["trouble"]:
+        _trouble(tx, work, None)
     run_id, team = work.row["run_id"], work.row["team_id"]
     told = {**row, "run_id": run_id, "item_id": one["id"], "team_id": team, "at": tx.now(), "epoch": work.claim.epoch}
     items.ADD_ANSWER.execute(tx.connection, {**told, "body": json.dumps(row["body"], ensure_ascii=False)})
@@ -103,6 +108,17 @@ def _proven(tx: Tx, work: Work, one: Json, answers: list[Json], page: str) -> li
     if rows:
         items.ADD_EVIDENCE.execute_all(tx.connection, rows)
     return proven
+
+
+def held(tx: Tx, work: Work) -> None:
+    """The work sleeps because nothing is taken: since when is kept, so that its time runs on over sleep and restart."""
+    own(tx, work)
+    if work.failing_since is not None:
+        _trouble(tx, work, {"since": work.failing_since, "tries": 1})
+
+
+def _trouble(tx: Tx, work: Work, told: Json | None) -> None:
+    tx.execute(update(agent).where(agent.c.id == work.claim.agent_id).values(trouble=told))
 
 
 def stopped(tx: Tx, work: Work) -> None:

@@ -56,7 +56,7 @@ class ItemRunner:
 
     def __post_init__(self) -> None:
         self._interrupts = Interrupts(self.db)
-        self.width = Width()
+        self.width = Width(now=self.db.now)
         self._readers = Readers()
         self._role = read_role(HERE / "item.md")
 
@@ -81,6 +81,7 @@ class ItemRunner:
         if work.halt == "unavailable":
             await self.db.write(lambda tx: record.unfinished(tx, work, work.failing))
         elif work.halt == "hold":
+            await self.db.write(lambda tx: record.held(tx, work))
             return self.db.now() + self.width.held_s
         elif work.halt == "steer":
             await self.db.write(lambda tx: closing.put_aside(tx, work))
@@ -263,7 +264,9 @@ class ItemRunner:
     async def _keep(self, work: Work, one: Json, many: int, row: Json, reply: Reply) -> str:
         one["windows"] = many
         width = int(self.width.current)
-        return await self.db.write(lambda tx: record.answer(tx, work, one, many, row, reply, width=width))
+        control = await self.db.write(lambda tx: record.answer(tx, work, one, many, row, reply, width=width))
+        work.row["trouble"] = None
+        return control
 
     async def _end(
         self, work: Work, one: Json, status: str, reason: str, *, many: int, given: list[Json] | None = None,

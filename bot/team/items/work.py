@@ -92,7 +92,8 @@ def load(connection: Connection, claim: Claim) -> Work:
     form = Form.model_validate(told)
     found = items.of_work(connection, row["run_id"], row["name"])
     given = items.answers(connection, row["run_id"], row["name"])
-    return Work(claim, row, run, owner, form, form.digest, found, given)
+    since = (row["trouble"] or {}).get("since")
+    return Work(claim, row, run, owner, form, form.digest, found, given, failing_since=since)
 
 
 def result_of(connection: Connection, digest: str) -> list[Json]:
