@@ -1,0 +1,62 @@
+"""Figures that rest on SQL: code asks the table again, and only what it answers counts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.errors import ModelMustRetry
+from bot.tools import figures
+from bot.tools.tables import counted
+from tests.tools.harness import context, store
+
+YES = "SELECT count(*) FROM answers WHERE lower(trim(\"Like it?\")) = 'yes'"
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    with store(tmp_path) as db:
+        made = context(db, tmp_path)
+        made.workspace.write("t.csv", b"_row,Like it?,Code\n2,Yes,007\n3, yes,08\n4,No,9\n5,,10\n")
+        yield made
+
+
+def checked(ctx, value, sql=YES, file="t.csv"):
+    """The claims of a script that says this query comes to this value."""
+    told = {"as": "n", "kind": "query", "value": value, "source": {"file": file, "sql": sql}}
+    answer = {"figures": [{"id": "f", "label": "x", "value": value, "formula": "n", "inputs": [told]}]}
+    counts = asyncio.run(counted(ctx, figures.queries(answer)))
+    return figures.checked(ctx, answer, figures.Sources(ctx, {}, counts))
+
+
+def test_a_count_that_the_table_gives_is_kept_with_its_query(ctx):
+    (figure,) = checked(ctx, "2").figures
+    (told,) = figure["inputs"]
+    assert told["ref"] == f"t.csv: {YES}"
+
+
+def test_a_count_that_the_table_does_not_give_is_refused(ctx):
+    with pytest.raises(ModelMustRetry, match=r"says 3; t\.csv when counted again says 2"):
+        checked(ctx, "3")
+
+
+def test_cells_are_texts_as_they_stand(ctx):
+    assert checked(ctx, "1", "SELECT count(*) FROM answers WHERE \"Code\" = '007'").figures
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM answers", "SELECT count(*) FROM nothing", "DROP TABLE answers", "SELECT 1; SELECT 1",
+        "SELECT count(*) FROM read_csv('/etc/passwd')", "SELECT count(*) FROM 't.csv'", "SELECT NULL", "nonsense",
+    ],
+)  # fmt: skip
+def test_a_query_that_gives_no_one_value_of_the_table_is_refused(ctx, sql):
+    with pytest.raises(ModelMustRetry, match=r"t\.csv cannot be asked"):
+        checked(ctx, "1", sql)
+
+
+def test_a_table_that_is_not_there_is_named(ctx):
+    with pytest.raises(ModelMustRetry, match=r"no file 'u\.csv'"):
+        checked(ctx, "1", file="u.csv")
