@@ -10,6 +10,8 @@ from sqlalchemy import Connection, select
 
 from bot.store import items, journal, mail
 from bot.store import schema as t
+from bot.store.documents import Kept
+from bot.store.item_tables import item
 from bot.tools.render import PLACEHOLDER
 from bot.types import Check
 from connectors.documents import quotes
@@ -60,10 +62,9 @@ def _strange(said: list[str], text: str) -> list[str]:
 
 
 def _seen(connection: Connection, run_id: str) -> Iterator[str]:
-    """What tools showed the run's agents, what people wrote, and the artifacts.
+    """What tools showed the run's agents, what people wrote, the documents of bulk work, and the artifacts.
 
     Answers and files of `UNSEEN` are left out, and refusals: why something was refused repeats what a model made up.
-    What bulk work found is evidence.
     """
     call, row = t.tool_call.c, t.journal.c
     ours = select(call.agent_id, call.id).where(call.run_id == run_id, call.name.in_(UNSEEN))
@@ -81,6 +82,9 @@ def _seen(connection: Connection, run_id: str) -> Iterator[str]:
         if (agent, body["call"]) in left_out
         for name in body["files"]
     }
+    read = select(item.c.document).where(item.c.run_id == run_id, item.c.document.is_not(None)).distinct()
+    for digest in connection.execute(read).scalars():
+        yield Kept.load(journal.get_blob(connection, digest)).text
     made = select(t.artifact.c.name, t.artifact.c.sha256).where(t.artifact.c.run_id == run_id)
     for name, digest in connection.execute(made):
         if name.endswith(TEXTS) and name not in of_bulk:

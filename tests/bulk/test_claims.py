@@ -7,10 +7,10 @@ import json
 
 from bot.store.view import to_json
 from loopback.model.scripted import call
-from tests.bulk.harness import asks_item, both, by_patterns, contract, worker
+from tests.bulk.harness import asks_item, both, by_patterns, worker
 
-FILES = {"a.txt": contract(1), "b.txt": "  \n"}
-SEEN = "governed by the laws of Country1"
+SEEN = "a penalty of one fee is due when it ends early."
+FILES = {"a.txt": f"The parties agree that {SEEN}\n", "b.txt": "  \n"}
 MADE_UP = "The customer may cancel each month without giving any reason."
 
 
