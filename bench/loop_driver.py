@@ -80,7 +80,7 @@ async def open(url: str) -> Shared:
     async def thread(_claim: Claim) -> None:
         """No Slack here; the rows it would show are written all the same."""
 
-    dispatcher.serve("agent", runner.activate)
+    dispatcher.serve("agent", runner.activate, runner.begin)
     dispatcher.serve("coordinator", coordinator)
     dispatcher.serve("thread", thread)
     dispatcher.start()

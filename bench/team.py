@@ -88,7 +88,8 @@ async def measure(home: Path, model_s: float) -> dict[str, Any]:
     async def thread(_claim: Claim) -> None:
         """No Slack here."""
 
-    dispatcher.serve("agent", AgentRunner(db, model, registry, library, home, "UTC", 60.0).activate)
+    agents = AgentRunner(db, model, registry, library, home, "UTC", 60.0)
+    dispatcher.serve("agent", agents.activate, agents.begin)
     dispatcher.serve("coordinator", coordinate)
     dispatcher.serve("thread", thread)
     dispatcher.start()

@@ -146,7 +146,7 @@ class Worker:
         self._closing = [model.close, mcp.close, partial(asyncio.to_thread, bulk.close)]
         if workspace is not None:
             self._closing.append(partial(asyncio.to_thread, workspace.close))
-        self.dispatcher.serve("agent", runner.activate)
+        self.dispatcher.serve("agent", runner.activate, runner.begin)
         self.dispatcher.serve("bulk", bulk.activate)
         self.dispatcher.serve("coordinator", coordinator.activate)
         self.dispatcher.on_poison(poisoned)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from bot.errors import ModelMustRetry
 from bot.store import journal, mail
 from bot.store.database import Tx
+from bot.store.fast import Statement
 from bot.store.schema import agent, artifact, task, tool_call
 from bot.store.schema import journal as rows
 from bot.types import Json
@@ -19,6 +20,13 @@ ATTEMPTS = 3  # owners who may end over a task before a person has to look
 ALIVE = ("live", "finishing")
 
 Board = Mapping[str, Any]
+
+CALLS = Statement(  # the latest first
+    select(tool_call.c.name, tool_call.c.args)
+    .where(tool_call.c.run_id == bindparam("of"), tool_call.c.agent_id == bindparam("by"))
+    .order_by(tool_call.c.turn.desc(), tool_call.c.position.desc())
+    .limit(bindparam("last"))
+)
 
 
 def tasks(connection: Connection, run_id: str) -> dict[str, Any]:
@@ -222,19 +230,14 @@ def talked(
     connection: Connection, run_id: str, name: str, kinds: Iterable[str], to: str, last: int
 ) -> tuple[int, int]:
     """How many messages an agent sent in a row without any other work: (to this recipient, to anyone)."""
-    found = connection.execute(
-        select(tool_call.c.name, tool_call.c.args)
-        .where(tool_call.c.run_id == run_id, tool_call.c.agent_id == f"{run_id}/{name}")
-        .order_by(tool_call.c.turn.desc(), tool_call.c.position.desc())
-        .limit(last)
-    )
     talk, told, all_told = set(kinds), 0, 0
+    found = CALLS.each(connection, {"of": run_id, "by": f"{run_id}/{name}", "last": last})
     for row in found:
-        if row.name not in talk:
+        if row["name"] not in talk:
             break
-        if row.args.get("to"):
+        if row["args"].get("to"):
             all_told += 1
-            told += row.args["to"] == to
+            told += row["args"]["to"] == to
     return told, all_told
 
 

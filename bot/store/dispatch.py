@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -24,7 +25,8 @@ from bot.store.schema import agent
 
 log = structlog.get_logger()
 
-Handler = Callable[[Claim], Awaitable[float | None]]
+Handler = Callable[..., Awaitable[float | None]]
+Begin = Callable[[Tx, Claim], Any]
 SWEEP_S = 1.0
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
@@ -40,6 +42,7 @@ class Dispatcher:
         self.db, self.clock, self.role = db, clock, role
         self.owner = f"w-{uuid.uuid4().hex[:12]}"
         self._handlers: dict[str, tuple[asyncio.AbstractEventLoop, Handler]] = {}
+        self._begins: dict[str, Begin] = {}
         self._poisoned: Callable[[Tx, Claim], None] | None = None
         self._running: dict[str, bool] = {}  # agent id -> woken again meanwhile
         self._lock = threading.Lock()
@@ -53,10 +56,13 @@ class Dispatcher:
         clock.on_jump(self._tick.set)
         db.on_wake(self.hint)
 
-    def serve(self, kind: str, handler: Handler) -> None:
-        """Activate agents of this kind on the running loop. `handler` works until nothing is left to do and
-        returns the product time at which to wake again, or None."""
+    def serve(self, kind: str, handler: Handler, begin: Begin | None = None) -> None:
+        """Activate agents of this kind on the running loop. `handler(claim)` works until nothing is left to do and
+        returns the product time at which to wake again, or None. `begin` may do the first step in the transaction
+        of the claim; the handler gets what it returns as a second argument."""
         self._handlers[kind] = (asyncio.get_running_loop(), handler)
+        if begin is not None:
+            self._begins[kind] = begin
 
     def on_poison(self, end: Callable[[Tx, Claim], None]) -> None:
         """Call `end` in a transaction when an agent dies again and again without any progress."""
@@ -130,36 +136,53 @@ class Dispatcher:
 
     async def _run(self, agent_id: str, kind: str) -> None:
         try:
-            held = None
+            held, begun = None, None
             with self._lock:  # what woke it until here is in the store, where the claim sees it
                 self._running[agent_id] = False
             with _outlived(self.db):  # the sweep comes back to it
-                held = await self.db.write(lambda tx: self._claim(tx, agent_id))
+                held, begun = await self.db.write(lambda tx: self._claim(tx, agent_id))
             if held is not None:
-                await self._activation(held, kind)
+                await self._activation(held, kind, begun)
         finally:
             with self._lock:
                 again = self._running.pop(agent_id, False)
             if again and not self._stop.is_set():
                 self._start(agent_id, kind)
 
-    def _claim(self, tx: Tx, agent_id: str) -> Claim | None:
+    def _claim(self, tx: Tx, agent_id: str) -> tuple[Claim | None, Any]:
         held = leases.claim(tx, agent_id, self.owner)
         if held is None:
-            return None
+            return None, None
         if held.barren > POISON_AFTER and self._poisoned is not None:
             self._poisoned(tx, held)
             leases.sleep(tx, held, held.wake_seq)
-            return None
-        return held
+            return None, None
+        return held, self._begin(tx, held)
 
-    async def _activation(self, held: Claim, kind: str) -> None:
+    def _begin(self, tx: Tx, held: Claim) -> Any:
+        begin = self._begins.get(held.kind)
+        if begin is None:
+            return None
+        try:
+            return begin(tx, held)
+        except self.db.trouble:
+            raise
+        except Exception:  # the activation meets it again, and backs off
+            return None
+
+    def _let_go(self, tx: Tx, held: Claim, seen: int, due: float | None) -> tuple[int | None, Any]:
+        """Sleep, or begin again when something woke the agent meanwhile."""
+        newer = leases.sleep(tx, held, seen, due)
+        return newer, None if newer is None else self._begin(tx, held)
+
+    async def _activation(self, held: Claim, kind: str, begun: Any) -> None:
         _, handler = self._handlers[kind]
         seen: int | None = held.wake_seq
         try:
             while seen is not None:
-                due = await handler(held)
-                seen = await self.db.write(lambda tx, s=seen, d=due: leases.sleep(tx, held, s, d))  # type: ignore[misc]
+                due = await (handler(held) if begun is None else handler(held, begun))
+                let_go = partial(self._let_go, held=held, seen=seen, due=due)
+                seen, begun = await self.db.write(let_go)
         except Fenced:
             log.info("taken over", agent=held.agent_id, epoch=held.epoch)
         except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Connection
@@ -54,15 +54,19 @@ class Statement:
 
     def rows(self, connection: Connection, values: Values) -> list[dict[str, Any]]:
         """Run a query; its rows by column name."""
-        found = self.execute(connection, values).fetchall()
+        return list(self.each(connection, values))
+
+    def each(self, connection: Connection, values: Values) -> Iterator[dict[str, Any]]:
+        """The same, one row after the other, for who may not want all of them."""
         names, kept = self._columns or self._read_columns()
-        made = [dict(zip(names, row, strict=True)) for row in found]
-        if kept and connection.dialect.name == "sqlite":  # other drivers know these types themselves
-            for row in made:
-                for name, read in kept:
-                    if row[name] is not None:
-                        row[name] = read(row[name])
-        return made
+        if connection.dialect.name != "sqlite":  # other drivers know these types themselves
+            kept = []
+        for found in self.execute(connection, values):
+            row = dict(zip(names, found, strict=True))
+            for name, read in kept:
+                if row[name] is not None:
+                    row[name] = read(row[name])
+            yield row
 
     def _read_columns(self) -> Columns:
         assert isinstance(self._statement, Select)

@@ -36,6 +36,9 @@ SLEEP = Statement(
     .where(agent.c.id == bindparam("of"), agent.c.epoch == bindparam("holds"), agent.c.wake_seq == bindparam("seen"))
     .values(lease_owner=None, lease_until=0.0, slept_seq=bindparam("seen"), due_at=bindparam("due"), barren=0)
 )
+AWAKE = Statement(
+    select(agent.c.wake_seq).where(agent.c.id == bindparam("of"), agent.c.epoch == bindparam("holds"))
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def sleep(tx: Tx, held: Claim, seen: int, due_at: float | None = None) -> int | 
     given = {"of": held.agent_id, "holds": held.epoch, "seen": seen, "due": due_at}
     if SLEEP.execute(tx.connection, given).rowcount:
         return None
-    row = tx.execute(select(agent.c.wake_seq).where(agent.c.id == held.agent_id, agent.c.epoch == held.epoch)).first()
-    return None if row is None else int(row.wake_seq)
+    row = AWAKE.execute(tx.connection, {"of": held.agent_id, "holds": held.epoch}).fetchone()
+    return None if row is None else int(row[0])
 
 
 def holds(connection: Connection, held: Claim) -> bool:

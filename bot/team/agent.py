@@ -20,11 +20,11 @@ from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
 from bot.team import asking, compaction, recovery
-from bot.team.context import inbox_paths
+from bot.team.context import Context, inbox_paths
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import Recorder, Turn
 from bot.team.roles import system_blocks
-from bot.team.state import AgentState, load
+from bot.team.state import AgentState, Boundary, load
 from bot.tools.base import Outcome, ToolContext, refused
 from bot.tools.planning import answer_content
 from bot.tools.registry import Registry
@@ -34,6 +34,7 @@ from bot.workspace import Workspace
 
 log = structlog.get_logger()
 
+KEPT = 64  # contexts of agents asleep, so that a wake here need not fold all rows again
 TURNS_AT_ONCE = 30  # then the activation ends and the agent wakes itself
 MAX_TURNS = 200
 OUTPUT_TOKENS = 8_000
@@ -43,6 +44,14 @@ NUDGE_IDLE = "Nothing was called. Go on with the next call, wait for a message w
 NUDGE_EMPTY = "Your reply was empty. Go on with the next call, or end with finish."
 NUDGE_CUT = "Your reply was cut at the output limit, so its last call was not made. Make it again, in smaller parts."
 NUDGE_REFUSED = "That reply declined to go on. If part of the work can be done, go on with that; else finish refused."
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An agent as its claim found it; `answer` is what the claim wrote about the call that the agent slept in."""
+
+    state: AgentState
+    answer: tuple[Json, Boundary] | None = None
 
 
 @dataclass
@@ -57,21 +66,33 @@ class AgentRunner:
     zone: str
     retry_budget: float
     _heads: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    _kept: dict[str, Context] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._interrupts = Interrupts(self.db)
 
-    async def activate(self, claim: Claim) -> float | None:
+    def begin(self, tx: Tx, claim: Claim) -> Begun:
+        """In the transaction of the claim: read the agent, and answer the wait for mail that woke it."""
+        state = load(tx.connection, claim.agent_id, self.library, self.zone, self._kept.get(claim.agent_id))
+        waiting = state.row["waiting"]
+        if not waiting or waiting["for"] != "mail" or not state.awake or not heard(waiting, state.mails):
+            return Begun(state)
+        return Begun(state, Recorder(claim, self.toolbox).unpark(tx, waiting["id"], {"ok": True}))
+
+    async def activate(self, claim: Claim, begun: Begun | None = None) -> float | None:
         """Work until the agent sleeps; returns when to wake again by product time, or None."""
         recorder = Recorder(claim, self.toolbox)
-        state: AgentState | None = None
+        context = self._kept.pop(claim.agent_id, None)
+        state = begun.state if begun is not None else await self._load(claim, context)
+        if begun is not None and begun.answer is not None:
+            state.unparked(begun.answer)
         for _ in range(2 * TURNS_AT_ONCE):
-            if state is None or state.stale:
-                state = await self.db.read(lambda c: load(c, claim.agent_id, self.library, self.zone))
+            if state.stale:
+                state = await self._load(claim, state.context)
             if state.run["control"] == "stop" or state.run["status"] in ("done", "failed", "stopped"):
                 await self.db.write(lambda tx: _stop(tx, claim))
                 return None
-            if state.row["status"] != "live" or state.run["control"] or state.row["epoch"] != claim.epoch:
+            if not state.awake or state.row["epoch"] != claim.epoch:
                 return None  # paused: whoever clears it wakes the run's agents
             try:
                 done = await self._step(claim, recorder, state)
@@ -81,9 +102,18 @@ class AgentRunner:
             if done is not True:
                 return done
             if state.parked:  # whatever came meanwhile has woken it again
+                self._keep(claim.agent_id, state.context)
                 return state.until
         await self.db.write(lambda tx: leases.yield_now(tx, claim))
         return None
+
+    async def _load(self, claim: Claim, kept: Context | None) -> AgentState:
+        return await self.db.read(lambda c: load(c, claim.agent_id, self.library, self.zone, kept))
+
+    def _keep(self, agent_id: str, context: Context) -> None:
+        self._kept[agent_id] = context
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
 
     async def _step(self, claim: Claim, recorder: Recorder, state: AgentState) -> float | bool | None:
         """One step: True to go on, else when to wake again."""
@@ -132,9 +162,7 @@ class AgentRunner:
         if recorded is None:
             state.stale = True
             return True
-        state.row["waiting"] = None
-        state.pending = [call for call in state.pending if call["id"] != call_id]
-        state.answer(*recorded)
+        state.unparked(recorded)
         return True
 
     async def _think(self, claim: Claim, recorder: Recorder, state: AgentState) -> None:

@@ -10,6 +10,7 @@ from bot.types import Json
 
 Row = Mapping[str, Any]
 ROW = "context.shortened"  # the journal row at which a context goes on shorter
+FOLDS = ("turn", "tool.result", "note", ROW)  # the kinds of rows that a context is made of
 
 
 class Context:
@@ -21,6 +22,8 @@ class Context:
     def __init__(self, opening: Sequence[Json]) -> None:
         """`opening` are the first user blocks."""
         self.parts: list[bytes] = []  # messages as JSON
+        self.rows = 0  # taken in
+        self.asked = False  # the last message was closed for a request whose reply is no row yet
         self.replies = 0
         self.idle_turns = 0  # replies in a row that called nothing
         self.cut_turns = 0  # replies in a row that hit the output limit
@@ -37,6 +40,7 @@ class Context:
     def turn(self, body: Json, mails: Sequence[Row]) -> None:
         """A reply, with the messages from colleagues that it had before it."""
         self.close_user(mails)
+        self.rows, self.asked = self.rows + 1, False
         content = body["content"]
         self._calls = [block["id"] for block in content if block["type"] == "tool_use"]
         if content:
@@ -54,22 +58,26 @@ class Context:
         if body["is_error"]:
             block["is_error"] = True
         self._results[body["id"]] = block
+        self.rows += 1
 
     def note(self, body: Json) -> None:
         """A word from the harness."""
         self._texts.append(text(f"<note>{body['text']}</note>"))
+        self.rows += 1
 
     def close_user(self, mails: Sequence[Row]) -> None:
         """Put results (in the calls' order), then notes and mail, into one user message."""
         blocks = [self._results[call] for call in self._calls if call in self._results]
         blocks += self._texts + [mail_block(m) for m in mails]
         self._results, self._texts, self._calls = {}, [], []
+        self.asked = True
         if blocks:
             self._push("user", blocks)
 
     def shortened(self, body: Json) -> None:
         """Go on with the opening, what was carried over, and the last turn with its results."""
         last, replies = self._last, self.replies
+        self.rows += 1
         self.parts, self._last = [], {}
         self._push("user", [*self._opening, text(body["text"])])
         if last.get("role") == "assistant":

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from bot.policy.gate import Call, Decision, Effect, decide
 from bot.skills import Role, SkillLibrary
 from bot.store import journal
 from bot.store import schema as t
 from bot.store.fast import Statement
-from bot.team.context import Context, fold, text
+from bot.team.context import FOLDS, Context, fold, text
 from bot.team.roles import allowed, find_role
 from bot.types import Json
 
@@ -26,6 +26,18 @@ MAILS = Statement(
     select(t.mail)
     .where(t.mail.c.run_id == bindparam("of"), t.mail.c.recipient == bindparam("to"))
     .order_by(t.mail.c.seq)
+)
+UNREAD = Statement(
+    select(t.mail)
+    .where(
+        t.mail.c.run_id == bindparam("of"), t.mail.c.recipient == bindparam("to"), t.mail.c.seq > bindparam("after")
+    )
+    .order_by(t.mail.c.seq)
+)  # fmt: skip
+FOLDED = Statement(
+    select(func.count()).where(
+        t.journal.c.agent_id == bindparam("of"), or_(*(t.journal.c.kind == kind for kind in FOLDS))
+    )
 )
 PENDING = Statement(
     select(t.tool_call)
@@ -64,6 +76,11 @@ class AgentState:
     def lead(self) -> bool:
         return bool(self.row["name"] == LEAD)
 
+    @property
+    def awake(self) -> bool:
+        """Whether it may go on: whoever pauses its run or ends it wakes its agents again."""
+        return bool(self.row["status"] == "live" and not self.run["control"])
+
     def decision(self, tool: str, effect: Effect, args: Any) -> Decision:
         """What the gate says of a call."""
         told = args if isinstance(args, dict) else {}
@@ -75,6 +92,12 @@ class AgentState:
         self.context.result(body)
         self.passed(boundary)
 
+    def unparked(self, recorded: tuple[Json, Boundary]) -> None:
+        """Take over the answer of the call that it slept in."""
+        self.row["waiting"] = None
+        self.pending = [call for call in self.pending if call["id"] != recorded[0]["id"]]
+        self.answer(*recorded)
+
     def passed(self, boundary: Boundary) -> None:
         """Take over what a write found; a wake means that there is more to read."""
         self.stale = self.stale or boundary.wake_seq != self.row["wake_seq"]
@@ -83,19 +106,27 @@ class AgentState:
         )  # fmt: skip
 
 
-def load(connection: Connection, agent_id: str, library: SkillLibrary, zone: str) -> AgentState:
-    """The agent now."""
+def load(
+    connection: Connection, agent_id: str, library: SkillLibrary, zone: str, kept: Context | None = None
+) -> AgentState:
+    """The agent now. `kept` is its context as folded before, which still holds when no row has come since."""
     (row,) = AGENT.rows(connection, {"of": agent_id})
     (run,) = RUN.rows(connection, {"of": row["run_id"]})
-    rows = journal.of_agent(connection, agent_id)
-    mails = MAILS.rows(connection, {"of": row["run_id"], "to": row["name"]})
-    by_mail = {m["id"].rsplit("/", 1)[-1]: m for m in mails}
     role = find_role(library, row["skill"], row["role"])
+    mine = {"of": row["run_id"], "to": row["name"]}
+    # Rows are only ever added, and a context takes in none but those in the store: as many means the same ones.
+    if kept is not None and not kept.asked and FOLDED.execute(connection, {"of": agent_id}).fetchone() == (kept.rows,):
+        context, mails = kept, UNREAD.rows(connection, {**mine, "after": row["mail_cursor"]})
+    else:
+        rows = journal.of_agent(connection, agent_id)
+        mails = MAILS.rows(connection, mine)
+        by_mail = {m["id"].rsplit("/", 1)[-1]: m for m in mails}
+        context = fold(rows, by_mail, _opening(row, run, zone, _first_task(row, rows)))
     return AgentState(
         row=row,
         run=run,
         role=role,
-        context=fold(rows, by_mail, _opening(row, run, zone, _first_task(row, rows))),
+        context=context,
         mails=[m for m in mails if m["seq"] > row["mail_cursor"]],
         pending=PENDING.rows(connection, {"of": agent_id}),
         answered=_answer(connection, row["waiting"]),

@@ -185,7 +185,7 @@ async def worker(home: Path, script, *, form=FORM, retry_budget=20.0, model_name
         async def thread(_claim):
             return None
 
-        dispatcher.serve("agent", agents.activate)
+        dispatcher.serve("agent", agents.activate, agents.begin)
         dispatcher.serve("bulk", items.activate)
         dispatcher.serve("coordinator", main.activate)
         dispatcher.serve("thread", thread)

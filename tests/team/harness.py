@@ -110,7 +110,7 @@ async def worker(
         return None
 
     main.watch.stall_s = stall_s
-    dispatcher.serve("agent", agents.activate)
+    dispatcher.serve("agent", agents.activate, agents.begin)
     dispatcher.serve("coordinator", main.activate)
     dispatcher.serve("thread", thread)
     dispatcher.on_poison(poisoned)
