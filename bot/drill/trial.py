@@ -174,6 +174,8 @@ class Trial:
         try:
             from bot.serve import serve
 
+            # What a killed process leaves is its own affair, and no news to whoever runs the drill.
+            sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, 1)
             points.arm(self.home / "trace", kill_at=left)

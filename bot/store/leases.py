@@ -36,9 +36,7 @@ SLEEP = Statement(
     .where(agent.c.id == bindparam("of"), agent.c.epoch == bindparam("holds"), agent.c.wake_seq == bindparam("seen"))
     .values(lease_owner=None, lease_until=0.0, slept_seq=bindparam("seen"), due_at=bindparam("due"), barren=0)
 )
-AWAKE = Statement(
-    select(agent.c.wake_seq).where(agent.c.id == bindparam("of"), agent.c.epoch == bindparam("holds"))
-)
+AWAKE = Statement(select(agent.c.wake_seq).where(agent.c.id == bindparam("of"), agent.c.epoch == bindparam("holds")))
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,11 @@ def load(
     role = find_role(library, row["skill"], row["role"])
     mine = {"of": row["run_id"], "to": row["name"]}
     # Rows are only ever added, and a context takes in none but those in the store: as many means the same ones.
-    if kept is not None and not kept.asked and FOLDED.execute(connection, {"of": agent_id}).fetchone() == (kept.rows,):
+    if (
+        kept is not None
+        and not kept.asked
+        and FOLDED.execute(connection, {"of": agent_id}).fetchone() == (kept.rows,)
+    ):
         context, mails = kept, UNREAD.rows(connection, {**mine, "after": row["mail_cursor"]})
     else:
         rows = journal.of_agent(connection, agent_id)

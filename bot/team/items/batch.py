@@ -50,11 +50,12 @@ async def step(runner: Runner, batches: Batches, work: Work) -> float | None:
             await _take(runner, batches, work, row)
         if len(rows) > 2 * asking.TRIES:
             return None  # what batches do not answer is asked live
-        return await _ask(runner, batches, work, len(rows))
+        return await _ask(runner, batches, work, rows)
     except ModelRejected:
         return None  # the server has no batches
     except DependencyFailed as error:
-        return now + (error.retry_after or LATEST_S / 4)
+        since = min((row["made_at"] for row in rows if row["status"] != "done"), default=now)
+        return now + (error.retry_after or min(max((now - since) / 2, SOONEST_S), LATEST_S))
 
 
 async def _looked_up(runner: Runner, batches: Batches, work: Work, row: Json) -> bool:
@@ -71,12 +72,13 @@ async def _looked_up(runner: Runner, batches: Batches, work: Work, row: Json) ->
     return True
 
 
-async def _ask(runner: Runner, batches: Batches, work: Work, number: int) -> float | None:
-    """Hand in what is still to be asked; the operation is a row before the call."""
+async def _ask(runner: Runner, batches: Batches, work: Work, rows: list[Json]) -> float | None:
+    """Hand in what is still to be asked; the operation is a row before the call. What was lost is the same one."""
     prompts: dict[str, Prompt] = {}
     meant: Json = {}
     size = 0
-    key = f"{work.claim.agent_id}/batch{number + 1}"
+    lost = next((row["op_key"] for row in rows if row["status"] == "lost"), "")
+    key = lost or f"{work.claim.agent_id}/batch{len(rows) + 1}"
     ours = hashlib.sha256(key.encode()).hexdigest()[:12]  # so that the batch is found by the names of its requests
     for one in [] if work.halt else work.open():
         if one["kept_from"]:
@@ -100,7 +102,7 @@ async def _ask(runner: Runner, batches: Batches, work: Work, number: int) -> flo
             break
     if not prompts:
         return None
-    await runner.db.write(lambda tx: _intend(tx, work, key, meant))
+    await runner.db.write(lambda tx: _intend(tx, work, key, meant, again=bool(lost)))
     points.reached("batch:before", key)
     made = await batches.create(prompts)
     points.reached("batch:after", key)
@@ -135,8 +137,11 @@ async def _take(runner: Runner, batches: Batches, work: Work, row: Json) -> None
     await runner.db.write(lambda tx: _note(tx, work, row["op_key"], status="done"))
 
 
-def _intend(tx: Tx, work: Work, key: str, meant: Json) -> None:
+def _intend(tx: Tx, work: Work, key: str, meant: Json, *, again: bool) -> None:
     record.own(tx, work)
+    if again:
+        _note(tx, work, key, requests=meant, status="intent")
+        return
     tx.execute(
         insert(item_batch).values(
             run_id=work.row["run_id"], op_key=key, team_id=work.row["team_id"], work=work.name, status="intent",

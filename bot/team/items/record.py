@@ -111,7 +111,7 @@ def _proven(tx: Tx, work: Work, one: Json, answers: list[Json], page: str) -> li
 
 
 def held(tx: Tx, work: Work) -> None:
-    """The work sleeps because nothing is taken: since when is kept, so that its time runs on over sleep and restart."""
+    """The work sleeps because nothing is taken: since when is kept over sleep and restart."""
     own(tx, work)
     if work.failing_since is not None:
         _trouble(tx, work, {"since": work.failing_since, "tries": 1})
