@@ -30,8 +30,13 @@ check: setup
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
 
+# POINTS=all visits every point of the close, which takes hours.
+POINTS ?= 60
+
 drill-kill: setup
-	$(BIN)/cadre drill kill --points all --seed 1
+	$(BIN)/cadre drill kill --work close --points $(POINTS) --seed 1
+	$(BIN)/cadre drill kill --work launch --points 6 --kills 5 --seed 1
+	$(BIN)/cadre drill kill --work day --seed 1
 
 bench-loop: setup
 	@missed=0; for part in "team" "agentloop faults" "agentloop loop"; do \

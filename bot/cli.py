@@ -228,7 +228,12 @@ def runs_stop(run_id: str) -> None:
 def drill_kill(
     points: Annotated[str, typer.Option(help="all, or how many.")] = "all",
     seed: Annotated[int, typer.Option(help="Chooses the company and the points.")] = 1,
-    work: Annotated[str, typer.Option(help="What is worked: close, or launch.")] = "close",
+    work: Annotated[
+        str,
+        typer.Option(
+            help="What is worked: close or launch; a morning or a day of simulated hours with 4 or 30 kills."
+        ),
+    ] = "close",
     kills: Annotated[int, typer.Option(min=1, help="At how many of the points each run is killed.")] = 1,
     as_json: AsJson = False,
 ) -> None:

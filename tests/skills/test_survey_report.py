@@ -15,7 +15,7 @@ from bot.tools.formula import evaluate
 from connectors.documents.tables import read_grid, write_grid
 from tests.skills.drive import SKILLS, run_script
 
-DATA = Path("/work/shared/data/survey")
+DATA = Path(__file__).parents[3] / "shared" / "data" / "survey"
 needs_survey = pytest.mark.skipif(not DATA.is_dir(), reason="the survey data set is not on this machine")
 
 

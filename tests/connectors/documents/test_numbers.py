@@ -23,7 +23,7 @@ from connectors.documents.numbers import (
 from connectors.documents.reading import read
 from connectors.errors import BadInput, Unreadable
 
-FILINGS = Path("/work/shared/data/filings")
+FILINGS = Path(__file__).parents[4] / "shared" / "data" / "filings"
 PAGE = """<?xml version="1.0" encoding="utf-8"?>
 <html xmlns="http://www.w3.org/1999/xhtml" xmlns:ix="http://www.xbrl.org/2013/inlineXBRL"><head><title>x</title></head><body>
 <div style="display:none"><ix:header><ix:hidden><ix:nonFraction name="dei:Hidden" contextRef="q" unitRef="u">5</ix:nonFraction></ix:hidden>

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from connectors.documents.document import Document, from_text
 from connectors.documents.quotes import CUT, EXACT, SPACING, find
 
-CONTRACTS = Path("/work/shared/data/contracts")
+CONTRACTS = Path(__file__).parents[4] / "shared" / "data" / "contracts"
 LEASE = (
     "1. Rent. The Tenant shall pay 1,500.00 euro each month, no later than the fifth working day.\n"
     "2. Term. The lease runs for 15 years from June 21, 1999.\n"

@@ -16,7 +16,7 @@ from connectors.documents.quotes import find
 from connectors.documents.windows import rendition, unlabelled, windows
 from connectors.errors import BadInput, Empty
 
-CONTRACTS = Path("/work/shared/data/contracts")
+CONTRACTS = Path(__file__).parents[4] / "shared" / "data" / "contracts"
 TEXTS = st.text(st.sampled_from("ab .\n\f\r\té9:"), min_size=1, max_size=3000).filter(str.strip)
 
 
