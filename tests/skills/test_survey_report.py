@@ -228,3 +228,16 @@ def test_a_question_whose_answers_on_offer_changed_shows_both_years_and_no_chang
     made = run_script("survey-report", "report.py", {}, tmp_path)
     assert "no change is shown" in (tmp_path / "report.json").read_text()
     assert "Colour" not in made["summary"]
+
+
+def test_a_year_in_which_fewer_than_five_said_it_is_not_quoted(tmp_path):
+    lamp = [f"The lamp is too dim for us in the {when}." for when in ("winter", "morning", "rain", "fog", "evening")]
+    other = ["Nothing at all to say about this today."] * 9
+    earlier = survey(
+        *(person(n, words=f'"{text}"') for n, text in enumerate(["A lamp that we can see.", *other, *other]))
+    )
+    two_years(tmp_path, earlier, survey(*(person(n, words=f'"{text}"') for n, text in enumerate([*lamp, *other]))))
+    run_script("survey-report", "themes.py", {"codebook": [{"title": "It", "words": ["lamp"]}]}, tmp_path)
+    (theme,) = json.loads((tmp_path / "themes.json").read_text())["themes"]
+    assert theme["shown"] == {"2024": False, "2025": True}
+    assert {quote["year"] for quote in theme["quotes"]} == {"2025"}

@@ -148,7 +148,7 @@ def quotes(
             telling.append(quote["text"][:80])
         people[year, row] += 1
     twice += [f"{year} row {row}" for (year, row), n in people.items() if n > 1]
-    thin = [t["title"] for t in themes if t["quotes"] and not t["enough"]]
+    thin = [t["title"] for t in themes if any(not t["enough"] or not t["shown"][q["year"]] for q in t["quotes"])]
     return [
         check("quotes_verbatim", wrong, f"{len(every)} quotes found as they were given"),
         check("nobody_quoted_twice", twice, f"{len(people)} people, each quoted once"),

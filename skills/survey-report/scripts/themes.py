@@ -46,7 +46,8 @@ def work(args: dict[str, Any]) -> dict[str, Any]:
         theme["shown"] = {year: n == 0 or n >= SMALLEST for year, n in per_year.items()}
         themes.append(theme)
         if theme["enough"]:
-            theme["quotes"] = quotes(rows, voices, quoted, said)
+            open_ = [row for row in rows if theme["shown"][row["year"]]]  # a year's small group is not quoted either
+            theme["quotes"] = quotes(open_, voices, quoted, said)
     data = {"themes": themes, "years": tally["years"]}
     Path("themes.json").write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     left = [row for row in texts if all(row not in rows for _, rows in assigned)]
