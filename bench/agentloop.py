@@ -141,8 +141,9 @@ def _loop_targets(rounds: list[Any]) -> list[Target]:
 
         return middle(ratio)
 
-    def over(name: str, path_ms: float) -> float | None:
-        return middle(lambda got: of(got, OURS, name)["wall_ms"] / path_ms)
+    def over(name: str) -> float | None:
+        # A stream takes its server longer than the nominal pause: the raw loop's time is the critical path.
+        return middle(lambda got: of(got, OURS, name)["wall_ms"] / of(got, RAW, name)["wall_ms"])
 
     def memory(got: Any) -> float:
         row = of(got, OURS, "fleet50")
@@ -157,7 +158,7 @@ def _loop_targets(rounds: list[Any]) -> list[Target]:
         ),
         Target("tools at once", 10, middle(lambda got: of(got, OURS, "par50")["peak_tools"]), least=True),
         Target("memory per running agent", 0.3, middle(memory), "MiB"),
-        Target("makespan over the critical path, 20 turns of 50 ms", 1.05, over("seq50", 21 * 50)),
+        Target("makespan over the raw httpx2 streaming loop's, 20 turns of 50 ms", 1.05, over("seq50")),
     ]  # fmt: skip
 
 
