@@ -192,18 +192,11 @@ def safe(name: str) -> str:
     return re.sub(r"\s*\b\w*\d\w*\b", "", name).strip()
 
 
-def report(
-    args: Row,
-    positions: list[Row],
-    read: list[str],
-    unread: dict[str, str],
-    found: list[Row],
-    chosen: str,
-    changes: int,
-) -> Row:
-    """The page: a matrix, then the issues of each contract with their words."""
+def matrix(
+    positions: list[Row], read: list[str], found: list[Row], anchors: dict[str, str]
+) -> tuple[list[Row], list[list[Any]]]:
+    """The columns and rows of contracts against positions."""
     by = {(i["contract"], i["id"]): i for i in found}
-    anchors = {name: f"c{at}" for at, name in enumerate(read, start=1)}
     columns: list[Row] = [{"label": "Contract"}, *({"label": p["label"]} for p in positions)]
     rows: list[list[Any]] = []
     for name in read:
@@ -220,24 +213,12 @@ def report(
                 else {"text": "–", "tone": "none"}
             )
         rows.append(cells)
-    tiles = [
-        {"label": "serious", "text": fig("issues.high"), "tone": "bad"},
-        {"label": "to negotiate", "text": fig("issues.medium"), "tone": "warn"},
-        {"label": "contracts with an issue", "text": fig("issues.contracts")},
-    ]  # fmt: skip
-    sections: list[Row] = [
-        {
-            "title": "At a glance",
-            "id": "glance",
-            "blocks": [{"type": "tiles", "items": tiles}, {"type": "table", "columns": columns, "rows": rows}],
-        }
-    ]
-    for name in read:
-        mine = [i for i in found if i["contract"] == name]
-        if mine:
-            sections.append(
-                {"title": f"`{plain(name)}`", "id": anchors[name], "blocks": [b for i in mine for b in blocks(i)]}
-            )
+    return columns, rows
+
+
+def rest(positions: list[Row], read: list[str], unread: dict[str, str], found: list[Row]) -> list[Row]:
+    """The sections after the issues: contracts without any, what was not read, the positions."""
+    sections: list[Row] = []
     clean = [name for name in read if not any(i["contract"] == name for i in found)]
     if clean:
         words = ", ".join(f"`{plain(n)}`" for n in clean)
@@ -263,6 +244,40 @@ def report(
         "rows": wanted,
     }
     sections.append({"title": "The positions", "id": "positions", "blocks": [table]})
+    return sections
+
+
+def report(
+    args: Row,
+    positions: list[Row],
+    read: list[str],
+    unread: dict[str, str],
+    found: list[Row],
+    chosen: str,
+    changes: int,
+) -> Row:
+    """The page: a matrix, then the issues of each contract with their words."""
+    anchors = {name: f"c{at}" for at, name in enumerate(read, start=1)}
+    columns, rows = matrix(positions, read, found, anchors)
+    tiles = [
+        {"label": "serious", "text": fig("issues.high"), "tone": "bad"},
+        {"label": "to negotiate", "text": fig("issues.medium"), "tone": "warn"},
+        {"label": "contracts with an issue", "text": fig("issues.contracts")},
+    ]  # fmt: skip
+    sections: list[Row] = [
+        {
+            "title": "At a glance",
+            "id": "glance",
+            "blocks": [{"type": "tiles", "items": tiles}, {"type": "table", "columns": columns, "rows": rows}],
+        }
+    ]
+    for name in read:
+        mine = [i for i in found if i["contract"] == name]
+        if mine:
+            sections.append(
+                {"title": f"`{plain(name)}`", "id": anchors[name], "blocks": [b for i in mine for b in blocks(i)]}
+            )
+    sections += rest(positions, read, unread, found)
     lead = [
         f"{fig('issues.high')} issues are serious: the contract could be lost, or cost without limit.",
         str(args.get("say") or "All documents were read whole."),
