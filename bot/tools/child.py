@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from bot.errors import ModelMustRetry
+from bot.tools import kit
 from bot.tools.inside import cell
 from bot.types import Json
 from bot.workspace import size_of
@@ -28,6 +29,7 @@ WORKSPACE_BYTES = 1024**3
 LOOK_S = 0.5  # how often a running script's files are measured
 LIMITS = {"AS": 4 * 1024**3, "CORE": 0, "FSIZE": 256 * 1024**2, "NOFILE": 512}
 INSIDE = Path(cell.__file__).parent
+KIT = str(Path(kit.__path__[0]).resolve())
 
 _told: set[str] = set()  # walls that are missing here, each logged once
 
@@ -35,7 +37,7 @@ _told: set[str] = set()  # walls that are missing here, each logged once
 async def run_child(
     script: Path, args: Json, cwd: Path, *, seconds: float = SCRIPT_S, beside: Path | None = None
 ) -> Json:
-    """The script's answer. It sees its own folder (`beside`, or the skill's), Python, and `cwd`, where it may write.
+    """The script's answer. It sees its folder (`beside`, or the skill's), the kit, Python, and `cwd`, where it writes.
 
     Raises ModelMustRetry with the script's own words when it gave no answer.
     """
@@ -68,8 +70,8 @@ def _order(script: Path, cwd: Path, seconds: float, beside: Path | None) -> Json
     """What the cell is told: what to run, what may be seen, where to write, and how much."""
     script, cwd = script.resolve(), cwd.resolve()
     return {
-        "script": str(script), "see": [*_python(), str(beside or script.parents[1])], "work": str(cwd),
-        "parent": os.getpid(), "limits": {**LIMITS, "CPU": int(seconds) + 1},
+        "script": str(script), "see": [*_python(), KIT, str(beside or script.parents[1])], "kit": KIT,
+        "work": str(cwd), "parent": os.getpid(), "limits": {**LIMITS, "CPU": int(seconds) + 1},
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from bot.tools.child import KIT
 from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import grid_from_rows
 from connectors.ledger.books import Books, Filter
@@ -27,7 +29,8 @@ def run_script(skill: str, script: str, args: dict[str, Any], cwd: Path) -> dict
     """A script's answer, run as the harness runs it: a child with JSON in and out."""
     path = SKILLS / skill / "scripts" / script
     done = subprocess.run(
-        [sys.executable, "-E", "-s", "-B", str(path)], input=json.dumps(args), capture_output=True, text=True, cwd=cwd
+        [sys.executable, "-s", "-B", str(path)], input=json.dumps(args), capture_output=True, text=True, cwd=cwd,
+        env={**os.environ, "PYTHONPATH": KIT},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

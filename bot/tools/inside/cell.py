@@ -261,7 +261,7 @@ def main() -> None:
         print(MARK, line, file=sys.stderr, flush=True)
     script = order["script"]
     sys.argv[:] = [script]
-    sys.path.insert(0, os.path.dirname(script))
+    sys.path[:0] = [os.path.dirname(script), order["kit"]]
     with open(script, "rb") as file:
         code = compile(file.read(), script, "exec")
     module = type(sys)("__main__")

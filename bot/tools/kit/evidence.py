@@ -1,7 +1,4 @@
-"""What every review does with the answer of work_through: read it, count it, cite it, and check a page against it.
-
-Each skill that has one carries this file along, the same in all: a script sees nothing beyond its own skill.
-"""
+"""What every review does with the answer of work_through: read it, count it, cite it, and check a page against it."""
 
 from __future__ import annotations
 

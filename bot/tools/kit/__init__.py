@@ -1,0 +1,1 @@
+"""What scripts of skills may import beside their own files: a cell shows it to every script."""
