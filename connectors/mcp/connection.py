@@ -19,9 +19,10 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from .config import ServerConfig
-from .content import CallResult, ToolInfo, call_result, tool_infos
+from .content import CallResult, ToolInfo, call_result, tool_infos, tool_name
 from .errors import CallTimeout, InputRequired, ProtocolFailure, ServerDown
 from .http import LOST, NOT_SENT, http_client
+from .ports import Parked
 from .stdio import Tail, stdio_transport
 
 OnProgress = Callable[[float, float | None, str | None], None]
@@ -124,7 +125,7 @@ class Connection:
                     seconds = idle_timeout if which == "idle" else total_timeout
                     raise CallTimeout(self.config.alias, tool, which, seconds)
                 await asyncio.wait({sending}, timeout=min(left_idle, left_total))
-            return self._result(tool, sending)
+            return self._result(tool, arguments, sending)
         finally:
             sending.cancel()
             await asyncio.wait({sending}, timeout=_CANCEL_GRACE_S)
@@ -185,7 +186,7 @@ class Connection:
 
     # ---- reasons
 
-    def _result(self, tool: str, sending: asyncio.Task[Any]) -> CallResult:
+    def _result(self, tool: str, arguments: Mapping[str, Any], sending: asyncio.Task[Any]) -> CallResult:
         alias = self.config.alias
         try:
             result = sending.result()
@@ -200,8 +201,12 @@ class Connection:
             said = self.config.redacted(" ".join(str(error).split())[:500])
             raise ProtocolFailure(alias, f"{tool} of {alias} answered off its own schema: {said}") from error
         if isinstance(result, types.InputRequiredResult):
-            asked = {k: v.model_dump(mode="json") for k, v in (result.input_requests or {}).items()}
-            raise InputRequired(alias, tool, asked, result.request_state)
+            asked = {
+                k: v.model_dump(mode="json", by_alias=True, exclude_none=True)
+                for k, v in (result.input_requests or {}).items()
+            }
+            parked = Parked("input", tool_name(alias, tool), arguments, asked, result.request_state)
+            raise InputRequired(alias, f"{tool} of {alias} asks for input before it goes on.", parked)
         return call_result(result, self.config.max_text_bytes)
 
     def _classified(self, tool: str, error: MCPError) -> Exception:

@@ -6,13 +6,19 @@ McpFailure
 ├── UnknownOutcome   the connection broke while the call was under way; it may have been done
 ├── CallTimeout      no sign of life for too long (idle), or too long altogether (total)
 ├── ProtocolFailure  the server refused the request, or answered off the protocol
-└── InputRequired    the server wants an answer from a person before it goes on
+├── AuthorizationRequired  this principal has not signed in at this server, or not for enough
+├── QuestionLost     the call that waited for an answer is gone with its process; it may have been done
+└── CallParked       the call goes on later, by `McpHost.resume` with what the exception carries
+    ├── InputRequired    the server wants answers from a person
+    └── StillWorking     the server works on it as a long job
 
 A tool that ran and failed is no exception: its result says `is_error`.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
+from urllib.parse import urlsplit
+
+from .ports import Parked
 
 
 class McpFailure(Exception):
@@ -48,8 +54,32 @@ class ProtocolFailure(McpFailure):
         self.code = code
 
 
-class InputRequired(McpFailure):
-    def __init__(self, alias: str, tool: str, requests: Mapping[str, Any], state: str | None) -> None:
-        super().__init__(alias, f"{tool} of {alias} asks for input before it goes on.")
-        self.requests = requests
+class AuthorizationRequired(McpFailure):
+    """Only the principal may be shown the address, and privately."""
+
+    def __init__(self, alias: str, principal: str, url: str, state: str, scope: str | None) -> None:
+        host = urlsplit(url).hostname or ""
+        super().__init__(alias, f"{alias} needs a sign-in at {host} before it can be used.")
+        self.principal = principal
+        self.url = url
         self.state = state
+        self.host = host
+        self.scope = scope
+
+
+class QuestionLost(McpFailure):
+    pass
+
+
+class CallParked(McpFailure):
+    def __init__(self, alias: str, message: str, parked: Parked) -> None:
+        super().__init__(alias, message)
+        self.parked = parked
+
+
+class InputRequired(CallParked):
+    pass
+
+
+class StillWorking(CallParked):
+    pass
