@@ -338,6 +338,9 @@ class AgentRunner:
             try:
                 waiting = await self.db.write(lambda tx: _park(tx, recorder, state, call, outcome))
                 state.until = waiting.get("until")
+                if waiting["for"] == "mail" and heard(waiting, state.mails):
+                    # A crash came between the turn and its wait: this mail woke the agent before, and wakes it no more.
+                    state.row["waiting"], state.parked = waiting, False
                 return
             except ModelMustRetry as error:
                 state.parked, outcome = False, refused(str(error))

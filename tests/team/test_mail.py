@@ -6,8 +6,10 @@ import asyncio
 import json
 
 import pytest
+from sqlalchemy import select, update
 
 from bot.store import journal, mail
+from bot.store import schema as t
 from loopback.model.scripted import call
 from tests.team.harness import worker
 from tests.team.test_operations import finish, kinds, last, played, run, spawn, turns, who
@@ -242,3 +244,28 @@ def test_a_wait_with_a_limit_ends_by_itself(tmp_path):
     }
     _, _, seen = run(tmp_path, parts)
     assert "Nobody wrote in time" in seen["lead"][2]
+
+
+def test_mail_that_came_before_a_crash_ends_a_wait_that_was_asked_for_and_not_yet_begun(tmp_path):
+    parts = {
+        "lead": [[spawn("one")], [call("wait", {"from": ["one"]})], [finish()]],
+        "one": [[call("wait", {"from": ["lead"], "minutes": 600})], [finish()]],
+    }
+
+    def what_a_kill_leaves(tx, run_id):
+        """The turn that asked to wait is on disk, the wait itself is not; mail has come in between."""
+        tx.execute(update(t.agent).where(t.agent.c.id == f"{run_id}/lead").values(waiting=None))
+        mail.send(tx, run_id, "one", "lead", "here is what you wait for")
+
+    async def scenario():
+        async with worker(tmp_path, played(parts)) as here:
+            run_id = await here.ask()
+            while not await here.db.read(
+                lambda c: c.execute(select(t.agent.c.waiting).where(t.agent.c.id == f"{run_id}/lead")).scalar()
+            ):
+                await asyncio.sleep(0)
+        async with worker(tmp_path, played(parts)) as here:
+            await here.db.write(lambda tx: what_a_kill_leaves(tx, run_id))
+            return await here.ended(run_id)
+
+    assert asyncio.run(scenario()).run.status == "done"
