@@ -130,19 +130,24 @@ class People:
         return {"ok": True, "ts": said["ts"]}
 
     async def _upload(self, user: str, body: Body) -> dict[str, Any]:
+        """One file, or several as `files`, with a message."""
         channel = self._channel(user, body)
+        files = [self._keep(user, one) for one in body.get("files") or [body]]
+        text = {"text": typed(str(body.get("text", "")), self._space)}
+        said = self._desk.share(channel, files, user, text, body.get("thread_ts"))
+        shown = [shapes.file(self._space, file) for file in files]
+        return {"ok": True, "channel": channel.id, "ts": said["ts"], "file": shown[0], "files": shown}
+
+    def _keep(self, user: str, body: Body) -> File:
         name = str(body.get("filename") or body.get("name") or "file.txt")
         if "content_b64" in body:
             content = base64.b64decode(body["content_b64"])
         else:
             content = str(body.get("content", "")).encode()
-        id = self._space.new_id("F")
         title = str(body.get("title") or name)
-        file = File(id, name, title, user, int(self._space.now()), content, uploaded=True)
-        self._space.files[id] = file
-        text = {"text": typed(str(body.get("text", "")), self._space)}
-        said = self._desk.share(channel, [file], user, text, body.get("thread_ts"))
-        return {"ok": True, "channel": channel.id, "ts": said["ts"], "file": shapes.file(self._space, file)}
+        file = File(self._space.new_id("F"), name, title, user, int(self._space.now()), content, uploaded=True)
+        self._space.files[file.id] = file
+        return file
 
     async def _home(self, user: str, body: Body) -> dict[str, Any]:
         channel = self._space.direct(user, BOT_USER)

@@ -270,6 +270,16 @@ def test_an_upload_by_a_person_arrives_as_a_shared_file():
     run(scenario, hears_everything)
 
 
+def test_several_files_come_with_one_message():
+    async def scenario(stage):
+        two = [{"name": "a.csv", "content": "a"}, {"name": "b.csv", "content": "b"}]
+        done = await stage.act("maya", "upload", channel="general", files=two, text="both")
+        assert [file["name"] for file in done["files"]] == ["a.csv", "b.csv"]
+        assert [file["name"] for file in (await stage.next())["files"]] == ["a.csv", "b.csv"]
+
+    run(scenario, hears_everything)
+
+
 def test_ephemeral_messages_are_seen_by_one_person_only():
     async def scenario(stage):
         await stage.client.chat_postEphemeral(channel="CFINANCE", user="UMAYA", text="psst")

@@ -4,6 +4,7 @@ import { act, follow, getState, getThread, getView, webApi } from "./api.js";
 import { decode, encode } from "./composer.js";
 import { deleteDialog, editDialog, toast } from "./dialogs.js";
 import { byId } from "./dom.js";
+import { toggleInspector } from "./inspector.js";
 import { isMember, setClock } from "./mentions.js";
 import { authorOf } from "./messages.js";
 import { showView } from "./modal.js";
@@ -18,7 +19,7 @@ const DEFAULT_COMMANDS = [
 const REFETCH_MS = 120;
 
 const model = {
-  team: null, users: new Map(), channels: new Map(), commands: DEFAULT_COMMANDS, me: null, bot: null, live: null, ctx: null,
+  team: null, users: new Map(), channels: new Map(), commands: DEFAULT_COMMANDS, shortcuts: [], me: null, bot: null, live: null, ctx: null,
   channel: null, directWith: null, tab: "messages", thread: null, highlight: null,
   view: null, viewError: null, threadView: null, threadError: null, home: null, homeOpened: false,
   unread: new Set(), unreadPeople: new Set(), drafts: new Map(),
@@ -93,6 +94,7 @@ function takeState(state) {
   setClock(state.clock?.now);
   fill(model.users, state.users);
   fill(model.channels, state.channels);
+  model.shortcuts = state.shortcuts || [];
   model.bot = model.users.get("UCADRE") || [...model.users.values()].find((user) => user.is_bot) || null;
   if (state.commands?.length) {
     model.commands = state.commands.map((one) => (Array.isArray(one) ? { command: one[0], description: one[1] } : one));
@@ -161,7 +163,7 @@ function showHighlight() {
 }
 
 function drawSidebar() {
-  renderSidebar(byId("sidebar"), model, { openChannel, openPerson, become });
+  renderSidebar(byId("sidebar"), model, { openChannel, openPerson, become, inspect: toggleInspector });
 }
 
 function draw() {
@@ -287,7 +289,19 @@ async function attempt(action) {
 
 const actAsMe = (body) => attempt(() => act({ as: model.me, channel: model.channel, ...body }));
 
-async function send(text, thread) {
+/** A file's bytes in base64, as the control API takes them. */
+async function encoded(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let binary = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return { name: file.name, content_b64: btoa(binary) };
+}
+
+async function send(text, thread, files = []) {
+  if (files.length) {
+    return attempt(async () => act({ as: model.me, channel: model.channel, do: "upload", text: encode(text, model),
+      thread_ts: thread || undefined, files: await Promise.all(files.map(encoded)) }));
+  }
   const command = text.match(/^(\/[a-z][\w-]*)(?:\s+([\s\S]*))?$/i);
   if (command && thread) {
     toast("Slash commands work in the channel, not in a thread: mention the app here instead.");
@@ -314,7 +328,7 @@ async function copyLink(message) {
 
 function makeContext() {
   return {
-    users: model.users, channels: model.channels, me: model.me, openChannel, openThread, copyLink,
+    users: model.users, channels: model.channels, me: model.me, shortcuts: model.shortcuts, shortcut: useShortcut, openChannel, openThread, copyLink,
     clickIn: (message, action) => actAsMe({ do: "click", ts: message.ts, thread_ts: message.thread_ts, ephemeral: message.ephemeral || undefined, ...action }),
     clickInView,
     submitView: (view, values) => actAsMe({ do: "submit", view_id: view.id, values, state: { values } }),
@@ -325,6 +339,9 @@ function makeContext() {
   };
 }
 
+const useShortcut = (shortcut, message) =>
+  actAsMe({ do: "shortcut", callback_id: shortcut.callback_id, channel: message ? model.channel : undefined, ts: message?.ts });
+
 const clickInView = (view, action) => actAsMe({ do: "click", view_id: view.id, ...action });
 
 function toggleSidebar() {
@@ -333,7 +350,7 @@ function toggleSidebar() {
 }
 
 const actions = {
-  send, closeThread, toggleSidebar, clickInView, refresh: () => refetch(true),
+  send, closeThread, toggleSidebar, clickInView, shortcut: useShortcut, refresh: () => refetch(true),
   stop: () => actAsMe({ do: "stop", thread_ts: model.thread }),
   join: () => actAsMe({ do: "join" }).then(() => refetch(true)),
   showTab: (tab) => { model.tab = tab; model.homeOpened = false; writeAddress(); draw(); refetch(); },
@@ -369,6 +386,7 @@ async function start() {
     return;
   }
   goToAddress();
+  if (new URLSearchParams(location.search).has("inspector")) toggleInspector();
   follow(onEvent, onConnection);
 }
 

@@ -77,8 +77,12 @@ export function createComposer(options) {
   const area = h("textarea", { rows: "1", placeholder: options.placeholder, "aria-label": options.label, role: "combobox",
     "aria-autocomplete": "list", "aria-controls": id, "aria-expanded": "false" });
   const button = h("button", { type: "submit", class: "send", "aria-label": "Send message", disabled: true }, icon("send"));
-  const node = h("form", { class: "composer" }, popup, area,
-    h("div", { class: "composer-foot" }, h("span", { class: "keys" },
+  let files = [];
+  const tray = h("ul", { class: "tray", "aria-label": "Files to send", hidden: true });
+  const chooser = h("input", { type: "file", multiple: true, hidden: true, tabindex: "-1", onchange: () => { attach(chooser.files); chooser.value = ""; } });
+  const clip = h("button", { type: "button", class: "icon-button", "aria-label": "Attach files", title: "Attach files", onclick: () => chooser.click() }, icon("clip"));
+  const node = h("form", { class: "composer" }, popup, tray, area, chooser,
+    h("div", { class: "composer-foot" }, clip, options.extra, h("span", { class: "keys" },
       h("kbd", {}, "Enter"), " sends · ", h("kbd", {}, "Shift"), " ", h("kbd", {}, "Enter"), " new line · ",
       h("kbd", {}, "@"), options.commands.length ? [" and ", h("kbd", {}, "/")] : null, " complete"), button));
 
@@ -91,7 +95,14 @@ export function createComposer(options) {
   const grow = () => {
     area.style.height = "auto";
     area.style.height = `${Math.min(area.scrollHeight, 240)}px`;
-    button.disabled = !area.value.trim();
+    button.disabled = !area.value.trim() && !files.length;
+  };
+  const attach = (chosen) => {
+    files = [...files, ...chosen];
+    tray.replaceChildren(...files.map((file) => h("li", {}, icon("file"), h("span", {}, file.name),
+      h("button", { type: "button", "aria-label": `Do not send ${file.name}`, onclick: () => { files = files.filter((one) => one !== file); attach([]); } }, icon("close")))));
+    tray.hidden = !files.length;
+    grow();
   };
   const pick = (index) => {
     const choice = choices.list[index];
@@ -120,13 +131,15 @@ export function createComposer(options) {
   };
   const submit = async () => {
     const text = area.value.trim();
-    if (!text) return;
+    const sent = files;
+    if (!text && !sent.length) return;
     area.value = "";
+    files = [];
     hide();
-    grow();
-    if (await options.send(text).catch(() => false) === false && !area.value) {
-      area.value = text; // not delivered: the words are not lost
-      grow();
+    attach([]);
+    if (await options.send(text, sent).catch(() => false) === false && !area.value) {
+      area.value = text; // not delivered: neither words nor files are lost
+      attach(sent);
     }
   };
 
@@ -154,6 +167,13 @@ export function createComposer(options) {
       submit();
     }
   });
+  area.addEventListener("paste", (event) => {
+    if (!event.clipboardData?.files.length) return;
+    event.preventDefault();
+    attach(event.clipboardData.files);
+  });
+  node.addEventListener("dragover", (event) => event.preventDefault());
+  node.addEventListener("drop", (event) => { event.preventDefault(); attach(event.dataTransfer?.files || []); });
   node.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   return { node, focus: () => area.focus(), draft: () => area.value, restore: (text) => { area.value = text || ""; grow(); } };
 }

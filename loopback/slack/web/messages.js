@@ -65,6 +65,7 @@ function tools(message, ctx, inThread) {
       ctx.react(message, name, mine);
     })),
     inThread ? null : button("Reply in thread", icon("reply"), () => ctx.openThread(message.thread_ts || message.ts)),
+    ctx.shortcuts.filter((one) => one.type === "message").map((one) => button(one.name, icon("bolt"), () => ctx.shortcut(one, message))),
     button("Copy link", icon("link"), () => ctx.copyLink(message)),
     own ? button("Edit message", icon("edit"), () => ctx.edit(message)) : null,
     own ? button("Delete message", icon("trash"), () => ctx.remove(message)) : null);

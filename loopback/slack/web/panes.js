@@ -39,6 +39,16 @@ export function statusLine(session, status, bot, stop) {
     h("button", { type: "button", class: "button small", onclick: (event) => { event.currentTarget.disabled = true; stop(); } }, icon("stop"), "Stop"));
 }
 
+/** The app's global shortcuts, as a menu of the composer; nothing where it has none. */
+function shortcutsMenu(model, actions) {
+  const known = model.shortcuts.filter((one) => one.type === "global");
+  if (!known.length) return null;
+  const menu = h("details", { class: "menu up" }, h("summary", { class: "icon-button", "aria-label": "Shortcuts", title: "Shortcuts" }, icon("bolt")),
+    h("div", { class: "menu-list" }, known.map((one) => h("button", { type: "button", title: one.description || null,
+      onclick: () => { menu.open = false; actions.shortcut(one); } }, one.name))));
+  return menu;
+}
+
 /** The pane of a channel: made once per channel, filled on every refetch. */
 export function createChannelPane(node, model, actions) {
   const head = h("header", { class: "pane-head" });
@@ -47,7 +57,7 @@ export function createChannelPane(node, model, actions) {
   const channel = model.channels.get(model.channel);
   const name = model.directWith ? personName(model.users.get(model.directWith)) : `#${channel?.name || ""}`;
   const composer = createComposer({ label: `Message ${name}`, placeholder: `Message ${name}`, commands: model.commands,
-    ctx: () => model.ctx, send: (text) => actions.send(text, null) });
+    ctx: () => model.ctx, send: (text, files) => actions.send(text, null, files), extra: shortcutsMenu(model, actions) });
   const outside = h("div", { class: "join-bar" }, h("span", {}, `You are looking at ${name} from outside.`),
     h("button", { type: "button", class: "button primary", onclick: actions.join }, "Join Channel"));
   const prompts = h("div", { class: "prompts", role: "group", "aria-label": "Suggestions" });
@@ -116,7 +126,7 @@ export function createThreadPane(node, model, actions) {
   const list = h("div", { class: "messages", role: "log", "aria-label": "Replies", "aria-live": "off", tabindex: "0" });
   const status = h("div", { class: "status-slot", role: "status" });
   const composer = createComposer({ label: "Reply in thread", placeholder: "Reply…", commands: [],
-    ctx: () => model.ctx, send: (text) => actions.send(text, model.thread) });
+    ctx: () => model.ctx, send: (text, files) => actions.send(text, model.thread, files) });
   node.replaceChildren(head, list, h("div", { class: "pane-foot" }, status, composer.node));
   let statusSign = "";
 

@@ -46,6 +46,7 @@ function switcher(model, actions) {
     h("label", { class: "me-label" }, h("span", {}, "You are"),
       h("span", { class: "select" }, h("select", { "aria-label": "Act as", onchange: (event) => actions.become(event.target.value) },
         humans.map((user) => h("option", { value: user.id, $selected: user.id === me?.id }, personName(user)))), icon("down"))),
+    h("button", { type: "button", class: "icon-button", "aria-label": "Show calls and events", title: "Calls and events", onclick: actions.inspect }, icon("inspect")),
     themeButton());
 }
 
