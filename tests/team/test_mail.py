@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from bot.store import journal, mail
 from bot.store import schema as t
@@ -260,10 +260,7 @@ def test_mail_that_came_before_a_crash_ends_a_wait_that_was_asked_for_and_not_ye
     async def scenario():
         async with worker(tmp_path, played(parts)) as here:
             run_id = await here.ask()
-            while not await here.db.read(
-                lambda c: c.execute(select(t.agent.c.waiting).where(t.agent.c.id == f"{run_id}/lead")).scalar()
-            ):
-                await asyncio.sleep(0)
+            await here.until(run_id, lambda view: any((c.agent, c.name) == ("lead", "wait") for c in view.tool_calls))
         async with worker(tmp_path, played(parts)) as here:
             await here.db.write(lambda tx: what_a_kill_leaves(tx, run_id))
             return await here.ended(run_id)
