@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,7 +74,6 @@ class Document:
     pages: int  # 0 when the format has none
     unread: tuple[str, ...]
     sha256: str  # of the bytes
-    text_sha256: str  # of the text with white space folded: equal for the same text in another file format
 
     def anchor(self, offset: int) -> Anchor:
         """The place of a character: the passage it stands in, or the one before it."""
@@ -120,70 +118,57 @@ def assemble(
         raise Empty(f"{name} holds no text.", name=name)
     found = tuple(turns) or (turns_of(text) if kind in ("text", "docx", "pdf") else ())
     pages = 0 if sheets or "\f" not in text.strip("\f") else text.rstrip("\f").count("\f") + 1
-    lines = _lines(text, kind, sheets, numbers, paged=kind == "pdf" or pages > 0)
-    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    lines = _lines(text, sheets, numbers, paged=kind == "pdf" or pages > 0)
     return Document(
         name=name,
         kind="transcript" if found and kind == "text" else kind,
         text=text,
-        passages=tuple(_parts(text, lines, found)),
+        passages=tuple(_parts(text, _UNITS.get(kind, "line"), lines, found)),
         pages=max(pages, 1) if kind == "pdf" else pages,
         unread=tuple(unread),
         sha256=hashlib.sha256(data).hexdigest(),
-        text_sha256=hashlib.sha256(folded.encode("utf-8", "replace")).hexdigest(),
     )
 
 
 def _lines(
-    text: str, kind: str, sheets: Sequence[str], numbers: Sequence[int], *, paged: bool
-) -> Iterator[tuple[int, int, Anchor]]:
-    """Start, end and place of each line that is not blank."""
-    unit = _UNITS.get(kind, "line")
+    text: str, sheets: Sequence[str], numbers: Sequence[int], *, paged: bool
+) -> Iterator[tuple[int, int, str, int, int | None, str]]:
+    """Start and end of each line that is not blank, its label, number, page and sheet."""
     section, line, count, last = 1, 1, 0, 0
     for match in _LINE.finditer(text):
-        line += len(_BREAK.findall(text, last, match.start()))
-        last = match.end()
-        if match[0] == "\f":
+        start, end = match.span()
+        line += 1 if start == last + 1 and text[last] == "\n" else len(_BREAK.findall(text, last, start))
+        last = end
+        if text[start] == "\f":
             section, line = section + 1, line if not (paged or sheets) else 1
             continue
         number = numbers[count] if count < len(numbers) else line
         count += 1
-        if match[0].isspace():
+        if text[start:end].isspace():
             continue
         if sheets:
             sheet = sheets[section - 1] if len(sheets) > 1 or sheets[0] else ""
-            yield match.start(), match.end(), Anchor(f"s{section}.{number}", number, sheet=sheet, unit=unit)
+            yield start, end, f"s{section}.{number}", number, None, sheet
         elif paged:
-            yield match.start(), match.end(), Anchor(f"p{section}.{number}", number, page=section, unit=unit)
+            yield start, end, f"p{section}.{number}", number, section, ""
         else:
-            yield match.start(), match.end(), Anchor(f"l{number}", number, unit=unit)
+            yield start, end, f"l{number}", number, None, ""
 
 
-def _parts(text: str, lines: Iterator[tuple[int, int, Anchor]], turns: Sequence[Turn]) -> Iterator[Passage]:
+def _parts(
+    text: str, unit: str, lines: Iterator[tuple[int, int, str, int, int | None, str]], turns: Sequence[Turn]
+) -> Iterator[Passage]:
     starts = [turn.start for turn in turns]
     counted: dict[str, int] = {}
-    for start, end, place in lines:
-        at = bisect_right(starts, start + len(text[start:end]) - len(text[start:end].lstrip())) - 1
+    for start, end, label, line, page, sheet in lines:
+        at = bisect_right(starts, start + len(text[start:end]) - len(text[start:end].lstrip())) - 1 if turns else -1
         turn = turns[at] if at >= 0 else None
+        said = (turn.number, turn.speaker, turn.stamp, turn.seconds) if turn else (None, "", "", None)
+        base = f"t{turn.number}" if turn else label
         for first, last in _cut(text, start, end):
-            base = f"t{turn.number}" if turn else place.label
             part = counted[base] = counted.get(base, 0) + 1
-            yield Passage(
-                first,
-                last,
-                Anchor(
-                    label=base if part == 1 else f"{base}.{part}",
-                    line=place.line,
-                    part=part,
-                    page=place.page,
-                    sheet=place.sheet,
-                    turn=turn.number if turn else None,
-                    speaker=turn.speaker if turn else "",
-                    stamp=turn.stamp if turn else "",
-                    seconds=turn.seconds if turn else None,
-                    unit=place.unit,
-                ),
-            )
+            name = base if part == 1 else f"{base}.{part}"
+            yield Passage(first, last, Anchor(name, line, part, page, sheet, *said, unit))
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

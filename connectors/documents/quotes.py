@@ -29,19 +29,16 @@ _ALL_JOINS = re.compile(
 )
 _INLINE_LABEL = re.compile(r"(?<=\s)\[[lpst]\d+(?:\.\d+)*\] ")
 _BREAK = "\ue000"  # stands for a hyphen at the end of a line: part of the word, or not
-_SAME = str.maketrans(
-    {
-        **dict.fromkeys("“”„‟″«»", '"'),
-        **dict.fromkeys("‘’‚‛′`´", "'"),
-        **dict.fromkeys("‐‑‒–—―−", "-"),
-    }
-)
+_SAME = {**dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("‐‑‒–—―−", "-")}
 _LONGER = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "…": "..."}
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_FREE = rf"[\s{_INVISIBLE}]"
+# One class of characters first, so that the search runs over everything else at once; what it is stands behind it.
 _FOLDED = re.compile(
-    rf"(?P<broken>(?<=[^\W\d_])[-‐\u00ad][ \t{_INVISIBLE}]*\r?\n\s*(?=[^\W\d_]))"
-    rf"|(?P<space>(?! (?:[^\s{_INVISIBLE}]|\Z))[\s{_INVISIBLE}]*\s[\s{_INVISIBLE}]*)"
-    rf"|(?P<drop>[{_INVISIBLE}]+)|(?P<longer>[{''.join(_LONGER)}])"
+    rf"[-‐\s{_INVISIBLE}{''.join(_LONGER)}](?:"
+    rf"(?P<broken>(?<=[^\W\d_][-‐\u00ad])[ \t{_INVISIBLE}]*\r?\n\s*(?=[^\W\d_]))"
+    rf"|(?P<space>(?<= ){_FREE}+|(?<=[^\S ]){_FREE}*|(?<=[{_INVISIBLE}])[{_INVISIBLE}]*\s{_FREE}*)"
+    rf"|(?P<drop>(?<=[{_INVISIBLE}])[{_INVISIBLE}]*)|(?P<longer>(?<=[{''.join(_LONGER)}])))"
 )
 _SECTION = re.compile(r"[.;:] \d{1,2}(?:\.\d{1,2})+\.? [^\W\d_]")  # where a section begins, with its number
 SENTENCE = 8  # words from which a piece is a quotation of its own
@@ -96,8 +93,7 @@ def find(
     source = _source(document)
     cited = _cited(document, near)
     wish = cited[0] if cited else None
-    spellings = list(_spellings(quote))
-    for words, exact in [*((words, True) for words in spellings), *((words, False) for words in spellings)]:
+    for words, exact in _tries(quote):
         spans = source.joined(words, wish, within, exact=exact)
         if spans:
             pieces = tuple(
@@ -112,12 +108,22 @@ def find(
     return None
 
 
+def _tries(quote: str) -> Iterator[tuple[list[str], bool]]:
+    """Ways to read a quote: all of them exactly, and then all with what the rule leaves free."""
+    seen = []
+    for words in _spellings(quote):
+        seen.append(words)
+        yield words, True
+    for words in seen:
+        yield words, False
+
+
 def _spellings(quote: str) -> Iterator[list[str]]:
     """Ways to read a quote, as its pieces: as it stands, without copied labels, cut where it says so."""
     whole = quote.strip()
-    bare = _INLINE_LABEL.sub("", unlabelled(whole)).strip()
     seen = []
-    for text in (whole, bare):
+    for spelling in (str, _without_labels):
+        text = spelling(whole)
         for joins in (None, _PLAIN_JOINS, _ALL_JOINS):
             pieces = [piece.strip() for piece in joins.split(text)] if joins else [text]
             if len(pieces) > 1:
@@ -126,6 +132,10 @@ def _spellings(quote: str) -> Iterator[list[str]]:
                 seen.append(pieces)
                 if len(pieces) == 1 or _carried(pieces):
                     yield pieces
+
+
+def _without_labels(text: str) -> str:
+    return _INLINE_LABEL.sub("", unlabelled(text)).strip()
 
 
 def _carried(pieces: Sequence[str]) -> bool:
@@ -166,6 +176,9 @@ class _Source:
         self, pieces: Sequence[str], wish: int | None, within: tuple[int, int] | None, *, exact: bool = False
     ) -> list[tuple[int, int, str]] | None:
         """Spans of all pieces: in order from the occurrence of the first that is nearest to the wish."""
+        if exact and len(pieces) == 1:
+            one = self._nearest_exact(pieces[0], wish, within)
+            return [one] if one else None
         options = [self.places(piece, within, only_exact=exact) for piece in pieces]
         if not all(options):
             return None
@@ -187,9 +200,7 @@ class _Source:
         """All spans of one piece, of the most exact kind there is."""
         low, high = within or (0, len(self.text))
         exact = [
-            (at, at + len(piece), EXACT)
-            for at in _occurrences(self.text, piece, low, high)
-            if not _cut_at(self.text, at, at + len(piece))
+            (at, at + len(piece), EXACT) for at in _occurrences(self.text, piece, low, high) if self._whole(at, piece)
         ]
         if exact or only_exact:
             return exact
@@ -205,6 +216,24 @@ class _Source:
             return whole
         cut = [(*self._back(*grown), CUT) for a, b in spans if (grown := _grown(self.folded, a, b))]
         return [place for place in cut if low <= place[0] and place[1] <= high]
+
+    def _nearest_exact(
+        self, piece: str, wish: int | None, within: tuple[int, int] | None
+    ) -> tuple[int, int, str] | None:
+        """The same as the nearest of `places`, without looking at those that are further away."""
+        low, high = within or (0, len(self.text))
+        begin = low if wish is None else max(low, wish)
+        ahead = next((at for at in _occurrences(self.text, piece, begin, high) if self._whole(at, piece)), None)
+        if wish is not None:
+            nearer = low if ahead is None else max(low, 2 * wish - ahead)
+            at = self.text.rfind(piece, nearer, min(high, begin + len(piece) - 1))
+            while at >= 0 and not self._whole(at, piece):
+                at = self.text.rfind(piece, nearer, at + len(piece) - 1)
+            ahead = at if at >= 0 else ahead
+        return None if ahead is None else (ahead, ahead + len(piece), EXACT)
+
+    def _whole(self, at: int, piece: str) -> bool:
+        return not _cut_at(self.text, at, at + len(piece))
 
     def _back(self, start: int, end: int) -> tuple[int, int]:
         return self._at(start), self._at(end - 1, after=True)
@@ -237,18 +266,26 @@ def _fold(text: str) -> tuple[str, list[int], list[int]]:
     folded_at, text_at = [0], [0]
     length = last = 0
     for match in _FOLDED.finditer(text):
+        start, end = match.span()
         kind = match.lastgroup
-        new = {"broken": _BREAK, "space": " ", "drop": "", "longer": _LONGER.get(match[0], "")}[kind or "drop"]
-        before = text[last : match.start()]
-        parts += (before, new)
-        folded_at.append(length + len(before))
-        text_at.append(match.start())
-        length += len(before) + len(new)
-        last = match.end()
+        new = " " if kind == "space" else _BREAK if kind == "broken" else _LONGER.get(text[start:end], "")
+        length += start - last
+        parts += (text[last:start], new)
         folded_at.append(length)
-        text_at.append(last)
+        text_at.append(start)
+        length += len(new)
+        last = end
+        folded_at.append(length)
+        text_at.append(end)
     parts.append(text[last:])
-    return "".join(parts).translate(_SAME), folded_at, text_at
+    return _one_style("".join(parts)), folded_at, text_at
+
+
+def _one_style(text: str) -> str:
+    """Quote marks and dashes in one style; each stands for one character, so that offsets stay."""
+    for sign, plain in _SAME.items():
+        text = text.replace(sign, plain)
+    return text
 
 
 def _occurrences(text: str, piece: str, low: int = 0, high: int | None = None) -> Iterator[int]:

@@ -25,6 +25,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+EVEN = 0.95  # of the rows of a table have as many cells as the first
 _CHARSET = re.compile(
     rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{2,30})|^<\?xml[^>]{0,100}encoding=[\"']([\w-]{2,30})"
 )
@@ -166,23 +167,37 @@ def _rows(grid: Grid) -> list[tuple[int, str]]:
 def _is_csv(text: str) -> bool:
     """Whether the lines fall into the same number of cells and the first reads like headers, not like sentences."""
     sample = text[:200_000]
+    most = sample.count("\n") + 1
     for delimiter in ",;\t|":
         if delimiter not in sample:
             continue
         try:
-            rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if any(row)]
+            rows = _even_rows(sample, delimiter, most)
         except csv.Error:
             continue
         if len(sample) < len(text) and len(rows) > 2:
             rows.pop()  # cut off in the middle
         if len(rows) < 2 or len(rows[0]) < 2:
             continue
-        even = sum(1 for row in rows if len(row) == len(rows[0])) >= len(rows) * 0.95
+        even = sum(1 for row in rows if len(row) == len(rows[0])) >= len(rows) * EVEN
         heads = [cell.strip() for cell in rows[0]]
         filled = sum(1 for head in heads if head) * 2 > len(heads)
         if even and filled and (len(heads) > 3 or not any(head.endswith((".", "!", ":")) for head in heads)):
             return True
     return False
+
+
+def _even_rows(sample: str, delimiter: str, most: int) -> list[list[str]]:
+    """The rows that hold something; none as soon as of `most` rows too many have other cells than the first."""
+    rows: list[list[str]] = []
+    odd = 0
+    for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
+        if any(row):
+            rows.append(row)
+            odd += len(row) != len(rows[0])
+            if len(rows[0]) < 2 or odd > most * (1 - EVEN) + 1:
+                return []
+    return rows
 
 
 def _gunzip(name: str, data: bytes) -> bytes:

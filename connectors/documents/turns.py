@@ -48,6 +48,8 @@ def turns_of(text: str) -> tuple[Turn, ...]:
     openings: list[tuple[int, int, re.Match[str]]] = []
     for start, line in _filled_lines(text):
         filled += 1
+        if ":" not in line and line[0] != "(":
+            continue  # no shape fits
         for shape, pattern in enumerate(_OPENINGS):
             match = pattern.match(line)
             if match and _is_name(match.groupdict().get("speaker") or ""):

@@ -12,6 +12,7 @@ from connectors.errors import BadInput
 SIZE = 48_000
 OVERLAP = 600  # covers nine in ten marked clauses of commercial contracts
 
+_BREAK = re.compile(r"\r\n|[\n\r]")
 _LABEL = re.compile(r"(?m)^\[[lpst]\d+(?:\.\d+)*\] ?")
 
 
@@ -81,7 +82,7 @@ def _strong(document: Document) -> list[int]:
         gap = document.text[before.end : passage.start] if before else ""
         if before is None or (
             passage.anchor.part == 1
-            and (passage.anchor.turn is not None or "\f" in gap or len(re.findall(r"\r\n|[\n\r]", gap)) > 1)
+            and (passage.anchor.turn is not None or "\f" in gap or (gap != "\n" and len(_BREAK.findall(gap)) > 1))
         ):
             found.append(passage.start)
         before = passage

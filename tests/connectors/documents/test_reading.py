@@ -164,11 +164,6 @@ def test_other_json_is_text():
     assert '"a": 1' in read("x", b'{"a": 1}').text
 
 
-def test_the_same_text_in_another_file_is_a_duplicate():
-    one, other = read("a", b"The same  words."), read("b", docx(paragraph("The same words.")))
-    assert one.text_sha256 == other.text_sha256 and one.sha256 != other.sha256
-
-
 LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le") + b"\0" * 64
 
 
