@@ -18,6 +18,7 @@ MAX_TEXT = 64 * 1024 * 1024  # characters
 _LINE = re.compile(r"[^\n\f\r]+|\f")
 _BREAK = re.compile(r"\r\n|[\n\r]")
 _SENTENCE_END = re.compile(r"[.;:!?][\"'”’)\]]*\s+")
+_NOBODY = Turn(0, 0)
 # how a place is called and where its numbers come from
 _UNITS = {"docx": "paragraph", "html": "line", "xlsx": "row", "csv": "row", "json": "line"}
 
@@ -163,12 +164,14 @@ def _parts(
     for start, end, label, line, page, sheet in lines:
         at = bisect_right(starts, start + len(text[start:end]) - len(text[start:end].lstrip())) - 1 if turns else -1
         turn = turns[at] if at >= 0 else None
-        said = (turn.number, turn.speaker, turn.stamp, turn.seconds) if turn else (None, "", "", None)
+        said = turn or _NOBODY
         base = f"t{turn.number}" if turn else label
         for first, last in _cut(text, start, end):
             part = counted[base] = counted.get(base, 0) + 1
             name = base if part == 1 else f"{base}.{part}"
-            yield Passage(first, last, Anchor(name, line, part, page, sheet, *said, unit))
+            number = said.number if turn else None
+            place = Anchor(name, line, part, page, sheet, number, said.speaker, said.stamp, said.seconds, unit)
+            yield Passage(first, last, place)
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
