@@ -143,7 +143,7 @@ class Worker:
         priced = s.price_as if model.offline else name
         await asyncio.to_thread(_price_list, priced, named=model.offline)
         await self.db.write(lambda tx: money.set_defaults(tx, s.budgets))
-        self._closing = [model.close, mcp.close, partial(asyncio.to_thread, bulk.close)]
+        self._closing = [model.close, mcp.close]
         if workspace is not None:
             self._closing.append(partial(asyncio.to_thread, workspace.close))
         self.dispatcher.serve("agent", runner.activate, runner.begin)

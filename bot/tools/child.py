@@ -8,17 +8,15 @@ import json
 import os
 import signal
 import sys
-import sysconfig
-from functools import cache
 from pathlib import Path
 
 import structlog
 
 from bot.errors import ModelMustRetry
-from bot.tools import kit
-from bot.tools.inside import cell
+from bot.tools import inside, kit
 from bot.types import Json
 from bot.workspace import size_of
+from connectors import cell
 
 log = structlog.get_logger()
 
@@ -28,7 +26,7 @@ ERROR_BYTES = 64 * 1024
 WORKSPACE_BYTES = 1024**3
 LOOK_S = 0.5  # how often a running script's files are measured
 LIMITS = {"AS": 4 * 1024**3, "CORE": 0, "FSIZE": 256 * 1024**2, "NOFILE": 512}
-INSIDE = Path(cell.__file__).parent
+INSIDE = Path(inside.__path__[0])
 KIT = str(Path(kit.__path__[0]).resolve())
 
 _told: set[str] = set()  # walls that are missing here, each logged once
@@ -37,7 +35,7 @@ _told: set[str] = set()  # walls that are missing here, each logged once
 async def run_child(
     script: Path, args: Json, cwd: Path, *, seconds: float = SCRIPT_S, beside: Path | None = None
 ) -> Json:
-    """The script's answer. It sees its folder (`beside`, or the skill's), the kit, Python, and `cwd`, where it writes.
+    """The script's answer. It sees its folder (`beside` or the skill's), the kit, Python, and `cwd`, where it writes.
 
     Raises ModelMustRetry with the script's own words when it gave no answer.
     """
@@ -70,19 +68,9 @@ def _order(script: Path, cwd: Path, seconds: float, beside: Path | None) -> Json
     """What the cell is told: what to run, what may be seen, where to write, and how much."""
     script, cwd = script.resolve(), cwd.resolve()
     return {
-        "script": str(script), "see": [*_python(), KIT, str(beside or script.parents[1])], "kit": KIT,
+        "script": str(script), "see": [*cell.python_paths(), KIT, str(beside or script.parents[1])], "kit": KIT,
         "work": str(cwd), "parent": os.getpid(), "limits": {**LIMITS, "CPU": int(seconds) + 1},
     }  # fmt: skip
-
-
-@cache
-def _python() -> tuple[str, ...]:
-    """Where Python and its libraries lie."""
-    paths = sysconfig.get_paths()
-    own = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"]
-    single = ["/etc/ld.so.cache", "/etc/localtime"]
-    return tuple(dict.fromkeys([*own, f"{sys.base_prefix}/lib", *system, *single]))
 
 
 async def _talk(child: asyncio.subprocess.Process, given: bytes, cwd: Path, name: str) -> tuple[bytes, bytes]:

@@ -28,8 +28,9 @@ from bot.tools.results import shared
 from bot.types import Json
 from bot.workspace import safe_name
 from connectors import errors as e
+from connectors.documents import confined
 from connectors.documents.columns import understand, write_long
-from connectors.documents.tables import DocumentError, Grid, grid_from_rows, read_grid, write_grid
+from connectors.documents.tables import DocumentError, Grid, grid_from_rows, write_grid
 from connectors.google import CellInput, Change, DocCreate, DriveFile, FileUpload, GoogleWorkspace, SheetTabWrite
 
 T = TypeVar("T")
@@ -131,8 +132,8 @@ class GoogleTools:
             return await self._sheet(ctx, reader, file, "")
         answer = await self._shared(ctx, reader, file, "google__drive_read", lambda: google.download(file.id))
         try:
-            grids = await asyncio.to_thread(read_grid, answer.data, file.name)
-        except DocumentError as error:
+            grids = await confined.grids(file.name, answer.data)
+        except (DocumentError, e.Unreadable) as error:
             return refused(str(error))
         kept = await asyncio.to_thread(
             _keep_grids, ctx, file, grids, lambda _tab, row, _cell: google.row_url(file, row)
@@ -288,7 +289,7 @@ class GoogleTools:
             await self._about(ctx, args.folder)
         mime = mimetypes.guess_type(args.title)[0] or "application/octet-stream"
         preview = await patient(lambda: google.preview(FileUpload(args.title, data, mime, args.folder)))
-        text = await asyncio.to_thread(contents, args.title, data)
+        text = await contents(args.title, data)
         digest = hashlib.sha256(data).hexdigest()
         post = {"title": args.title, "markdown": text[:PREVIEW_TEXT], "length": len(text)}
         stored = {"title": args.title, "mime": mime, "folder": args.folder, "blob": digest}

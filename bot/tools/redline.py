@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 
@@ -16,8 +17,8 @@ from bot.policy.gate import Effect
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
 from bot.workspace import Workspace
 from connectors import errors as e
-from connectors.documents import redline as word
-from connectors.documents.reading import read
+from connectors.documents import confined
+from connectors.documents.redline import Change
 
 MOST = 200  # changes of one document
 SHOWN = 60  # changed lines of a preview
@@ -50,11 +51,11 @@ async def redline(ctx: ToolContext, args: RedlineArgs) -> Outcome:
     proposals = _proposals(ctx.workspace, args)
     source = ctx.workspace.read(args.file)
     original = source if source[:2] == b"PK" else ctx.workspace.text(args.file)
-    changes = [word.Change(p.quote, p.new, p.reason) for p in proposals]
+    changes = [Change(p.quote, p.new, p.reason) for p in proposals]
     author = f"Cadre for {ctx.requester}"
     try:
-        made, before, after = await asyncio.to_thread(
-            _made, original, changes, author, datetime.fromtimestamp(ctx.db.now(), UTC), args.file
+        made, before, after = await _made(
+            original, changes, author, datetime.fromtimestamp(ctx.db.now(), UTC), args.file
         )
     except e.Misplaced as error:
         return refused(str(error))
@@ -86,24 +87,38 @@ def _proposals(workspace: Workspace, args: RedlineArgs) -> list[Proposal]:
     return found
 
 
-def _made(
-    original: bytes | str, changes: list[word.Change], author: str, date: datetime, name: str
+async def _made(
+    original: bytes | str, changes: list[Change], author: str, date: datetime, name: str
 ) -> tuple[bytes, str, str]:
     """The redline, the text without its changes and the text with them. Raises ModelMustRetry when they disagree."""
-    made = word.redline(original, changes, author, date, name)
-    before = word.rejected(original, name) if isinstance(original, bytes) else original
-    if _same(word.rejected(made, name)) != _same(before):
-        raise ModelMustRetry(f"{name}: without the changes the text is not the original's; nothing was written.")
-    after = word.accepted(made, name)
-    today = word.accepted(original, name) if isinstance(original, bytes) else original  # with others' changes
-    if _same(after) != _proposed(today, changes):
+    made = await confined.redline(original, changes, author, date, name)
+    today, before = await confined.views(original, name) if isinstance(original, bytes) else (original, original)
+    after, rejected = await confined.views(made, name)
+    return await asyncio.to_thread(_proven, made, before, rejected, after, _Asked(today, changes, name))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a redline was asked for."""
+
+    today: str  # the text with the changes of others that are in it
+    changes: list[Change]
+    name: str
+
+
+def _proven(made: bytes, before: str, rejected: str, after: str, asked: _Asked) -> tuple[bytes, str, str]:
+    if _same(rejected) != _same(before):
         raise ModelMustRetry(
-            f"{name}: with the changes accepted the text is not the proposed one; quote whole words."
+            f"{asked.name}: without the changes the text is not the original's; nothing was written."
+        )
+    if _same(after) != _proposed(asked.today, asked.changes):
+        raise ModelMustRetry(
+            f"{asked.name}: with the changes accepted the text is not the proposed one; quote whole words."
         )
     return made, before, after
 
 
-def _proposed(today: str, changes: list[word.Change]) -> str:
+def _proposed(today: str, changes: list[Change]) -> str:
     """The original with each quote replaced, as text alone."""
     text = _same(today)
     spans = []
@@ -124,16 +139,16 @@ def _same(text: str) -> str:
     return re.sub(r"\s+", " ", plain).strip()
 
 
-def contents(name: str, data: bytes) -> str:
+async def contents(name: str, data: bytes) -> str:
     """What a file holds, for the person who approves it: its changed lines when changes are tracked in it."""
     try:
         if name.lower().endswith(".docx"):
-            before, after = word.rejected(data, name).splitlines(), word.accepted(data, name).splitlines()
-            lines = list(_changed(before, after))
+            after, before = await confined.views(data, name)
+            lines = await asyncio.to_thread(lambda: list(_changed(before.splitlines(), after.splitlines())))
             if lines:
                 more = f"\n- and {len(lines) - SHOWN} more lines" if len(lines) > SHOWN else ""
                 return "Tracked changes, old words struck out:\n\n" + "\n".join(lines[:SHOWN]) + more
-        return read(name, data).text
+        return (await confined.read(name, data)).text
     except e.Unreadable as error:
         return str(error)
 

@@ -26,7 +26,7 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
         if reader.is_encrypted and not reader.decrypt(""):
             raise Encrypted(f"{name} is a PDF protected by a password.", name=name)
         count = len(reader.pages)
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # the parser raises what the damage makes it stumble over
         raise Unreadable(f"{name} is a damaged PDF: {_reason(error)}.", name=name) from error
@@ -43,6 +43,8 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
             text = _tidy(page.extract_text() or "")
             if not text.strip() and (shown := _shown(page)):
                 silent.append((number, shown))
+        except MemoryError:
+            raise
         except Exception:  # one page must not lose the others
             text = ""
             damaged.append(number)

@@ -40,11 +40,12 @@ _TAGS = re.compile(
 def read(name: str, data: bytes) -> Document:
     """The document that these bytes hold; `name` labels it and nothing is decided by it.
 
-    Raises Unreadable (damaged, or of a kind that is not read), Encrypted, Empty or TooLarge, and nothing else.
+    Raises Unreadable (damaged, or of a kind that is not read), Encrypted, Empty or TooLarge, and nothing else but
+    MemoryError. What others wrote is read behind walls: confined.py.
     """
     try:
         return _read(name, data, data)
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except DocumentError as error:
         raise Unreadable(str(error), name=name) from error

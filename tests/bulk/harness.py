@@ -195,7 +195,6 @@ async def worker(home: Path, script, *, form=FORM, retry_budget=20.0, model_name
             yield Here(db, faults, log, home, items)
         finally:
             await dispatcher.close()
-            items.close()
             await model.close()
             db.close()
 

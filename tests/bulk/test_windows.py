@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.team.items import answers
-from bot.team.items.reading import read
+from bot.team.items.reading import prepare
 from bot.tools import forms
 from tests.bulk.harness import FORM, both, by_patterns, lead, told, worker
 
@@ -113,7 +113,7 @@ def test_windows_that_contradict_each_other_about_one_value_need_a_person():
 
 def test_a_quote_must_stand_in_the_window_and_its_place_is_corrected_by_code():
     text = "The fee is 1,250.00 due on 3 May.\nSecond line here.\n\nThe fee is 7 euro.\n"
-    reading = read("a.txt", text.encode(), 48_000, 1_500)
+    reading = asyncio.run(prepare("a.txt", text.encode(), 48_000, 1_500)).reading
     (whole,) = reading.windows
     asked = form(
         questions=[

@@ -152,7 +152,7 @@ def test_with_one_wall_missing_the_others_still_hold_the_files(ctx, traps, gone)
     """A system may offer fewer walls: this takes one away, with the rest of the cell as it is."""
     told = {**traps, "but": ["duckdb_reads"]}  # a refusal of Landlock ends that library with its process
     order = child._order(HERE / "hostile" / "scripts" / "grab.py", ctx.workspace.made(), 60, None)
-    code = f"import sys; sys.path.insert(0, {str(child.INSIDE)!r}); import cell\n"
+    code = f"import sys; sys.path.insert(0, {str(Path(child.cell.__file__).parent)!r}); import cell\n"
     code += f"def {gone}(order): raise cell.WallMissing('{gone}')\ncell.{gone} = {gone}\ncell.main()"
     done = subprocess.run(
         [sys.executable, "-E", "-s", "-P", "-B", "-c", code, json.dumps(order)], input=json.dumps(told), text=True,

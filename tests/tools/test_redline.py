@@ -100,12 +100,12 @@ def test_a_damaged_word_file_is_told_as_such(ctx):
 
 def test_the_person_who_approves_sees_each_changed_line_and_no_other(ctx):
     call(ctx, changes=CHANGES)
-    shown = contents("contract.docx", ctx.workspace.read("out/contract.docx"))
+    shown = asyncio.run(contents("contract.docx", ctx.workspace.read("out/contract.docx")))
     assert "~~1. The Customer pays within ninety days.~~" in shown
     assert "**1. The Customer pays within thirty days.**" in shown
     assert shown.count("~~") == 4 and "assign" not in shown
 
 
 def test_other_files_are_shown_by_their_text(ctx):
-    assert "ninety" in contents("contract.txt", TEXT.encode())
-    assert contents("picture.bin", bytes(range(256)) * 4) != ""
+    assert "ninety" in asyncio.run(contents("contract.txt", TEXT.encode()))
+    assert asyncio.run(contents("picture.bin", bytes(range(256)) * 4)) != ""

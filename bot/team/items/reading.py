@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 
 from bot.store.documents import Kept
-from connectors.documents import quotes, windows
+from connectors.documents import confined, quotes, windows
 from connectors.documents.document import Document
-from connectors.documents.reading import read as read_document
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 REASONS = ((Empty, "empty"), (Encrypted, "encrypted"), (TooLarge, "too large"), (Unreadable, "unreadable"))
@@ -66,30 +66,28 @@ class Prepared:
     kept: bytes
 
 
-def prepare(name: str, data: bytes, characters: int, overlap: int) -> Prepared:
-    """Read a document whole. Raises Unread."""
-    reading = read(name, data, characters, overlap)
-    return Prepared(reading, reading.kept())
-
-
-def read(name: str, data: bytes, characters: int, overlap: int) -> Reading:
-    """Read a document and cut it into windows. Raises Unread naming what it is."""
+async def prepare(name: str, data: bytes, characters: int, overlap: int) -> Prepared:
+    """Read a document whole, beside the loop, and cut it into windows. Raises Unread naming what it is."""
     try:
-        document = read_document(name, data)
+        document = await confined.read(name, data)
     except Unreadable as error:
         kind = next(words for kind, words in REASONS if isinstance(error, kind))
         raise Unread(f"{kind}: {error}") from error
-    cut = windows.windows(document, characters, overlap)
-    return Reading(
+    return await asyncio.to_thread(_prepared, document, characters, overlap)
+
+
+def _prepared(document: Document, characters: int, overlap: int) -> Prepared:
+    reading = Reading(
         document,
         tuple(
             Window(
                 one.number, one.of, one.start, one.end, document.anchor(one.start).label,
                 document.anchor(one.end - 1).label, windows.rendition(document, one),
             )
-            for one in cut
+            for one in windows.windows(document, characters, overlap)
         ),
     )  # fmt: skip
+    return Prepared(reading, reading.kept())
 
 
 def opening(name: str, sha256: str, window: Window) -> str:

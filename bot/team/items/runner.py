@@ -23,14 +23,14 @@ from bot.store.leases import Claim
 from bot.team.context import text
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.items import answers, asking, batch, closing, record
-from bot.team.items.readers import Readers
-from bot.team.items.reading import Prepared, Reading, Unread, Window
+from bot.team.items.reading import Prepared, Reading, Unread, Window, prepare
 from bot.team.items.width import Width
 from bot.team.items.work import Ended, Halted, Work, load, result_of
 from bot.team.roles import HERE
 from bot.tools.forms import REPORT
 from bot.types import Json
 from bot.workspace import Workspace
+from connectors.errors import Unavailable
 
 log = structlog.get_logger()
 
@@ -57,7 +57,6 @@ class ItemRunner:
     def __post_init__(self) -> None:
         self._interrupts = Interrupts(self.db)
         self.width = Width(now=self.db.now)
-        self._readers = Readers()
         self._role = read_role(HERE / "item.md")
 
     async def activate(self, claim: Claim) -> float | None:
@@ -93,10 +92,6 @@ class ItemRunner:
         await closing.deliver(self.db, work, self._workspace(work), self.page)
         return None
 
-    def close(self) -> None:
-        """Let go of the process that reads."""
-        self._readers.close()
-
     def _head(self, work: Work) -> bytes:
         """The unchanging part of all requests of a form, encoded once."""
         if work.form_sha256 not in self._heads:
@@ -113,7 +108,6 @@ class ItemRunner:
     async def _work(self, work: Work) -> None:
         """Hands take one item after the other until none is left or the work halts."""
         work.queue = deque(work.open())
-        self._readers.expect(sum(not one["kept_from"] for one in work.queue))
         until = time.monotonic() + ACTIVE_S
         try:
             async with asyncio.TaskGroup() as group:
@@ -175,11 +169,13 @@ class ItemRunner:
             data = await asyncio.to_thread(self._workspace(work).read, one["path"])
             if hashlib.sha256(data).hexdigest() != one["sha256"]:
                 raise Ended("failed", "the file is another one than when the manifest was fixed")
-            return await self._readers.read(one["name"], data, size.characters, size.overlap)
+            return await prepare(one["name"], data, size.characters, size.overlap)
         except Unread as error:
             raise Ended("refused", str(error)) from error
         except ModelMustRetry as error:
             raise Ended("failed", f"the file is no longer there: {error}") from error
+        except Unavailable as error:
+            raise Ended("failed", str(error)) from error
         except Ended:
             raise
         except Exception as error:  # a document that breaks the reader is one unreadable document

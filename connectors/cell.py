@@ -1,4 +1,4 @@
-"""Builds walls around its own process, then runs one script in it. Imports nothing of ours.
+"""Builds walls around its own process, and runs one script in it when it is started itself. Imports nothing of ours.
 
 Walls, each for itself: limits of resources; a file system that holds the workspace and what a script needs to run,
 and nothing else; no capabilities; Landlock rules; a filter of system calls (no process, no network, no signal, no
@@ -16,6 +16,7 @@ import signal
 import stat
 import struct
 import sys
+import sysconfig
 from collections.abc import Callable
 from typing import Any
 
@@ -65,13 +66,14 @@ def _alone(order: dict[str, Any]) -> None:
     os.chdir("/")
     for path in (*order["see"], *DEVICES):
         _show(path, writable=False)
-    _show(order["work"], writable=True)
+    if "work" in order:
+        _show(order["work"], writable=True)
     _call(_libc.mount(b"old", b"old", None, _MS_PRIVATE | _MS_REC, None), "private old")
     _call(_libc.umount2(b"old", _MNT_DETACH), "umount old")
     os.chdir("new")
     _call(_libc.syscall(number, b".", b"."), "pivot_root")
     _call(_libc.umount2(b".", _MNT_DETACH), "umount")
-    os.chdir(order["work"])
+    os.chdir(order.get("work", "/"))
 
 
 def _show(path: str, writable: bool) -> None:
@@ -132,7 +134,8 @@ def _landlock(order: dict[str, Any]) -> None:
     for path in DEVICES:
         _allow(ruleset, path, _READ | (_WRITE if path == "/dev/null" else 0))
     own = _READ | _READ_DIR | _WRITE | _REMOVE | _MAKE_DIR | _MAKE_FILE | _REFER | _TRUNCATE
-    _allow(ruleset, order["work"], own & handled)
+    if "work" in order:
+        _allow(ruleset, order["work"], own & handled)
     _call(_libc.syscall(446, ruleset, 0), "landlock restrict")
     os.close(ruleset)
 
@@ -240,9 +243,32 @@ def _dies_with(order: dict[str, Any]) -> None:
 
 
 def confine(order: dict[str, Any]) -> list[str]:
-    """Raise the walls; returns what is missing of them."""
+    """Raise all walls; returns what is missing of them."""
     _limits(order)
-    walls: tuple[Callable[[dict[str, Any]], None], ...] = (_alone, _powerless, _landlock, _dies_with, _filter)
+    return _raised(order, (_alone, _powerless, _landlock, _dies_with, _filter))
+
+
+def enclose(order: dict[str, Any]) -> list[str]:
+    """Raise the walls that processes started from this one inherit; it goes on starting some."""
+    return _raised(order, (_alone, _powerless, _landlock, _dies_with))
+
+
+def confine_one(order: dict[str, Any]) -> list[str]:
+    """In a process started from an enclosed one: raise what is missing to all walls."""
+    _limits(order)
+    return _raised(order, (_dies_with, _filter))
+
+
+def python_paths() -> tuple[str, ...]:
+    """Where Python and its libraries lie."""
+    paths = sysconfig.get_paths()
+    own = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    system = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"]
+    single = ["/etc/ld.so.cache", "/etc/localtime"]
+    return tuple(dict.fromkeys([*own, f"{sys.base_prefix}/lib", *system, *single]))
+
+
+def _raised(order: dict[str, Any], walls: tuple[Callable[[dict[str, Any]], None], ...]) -> list[str]:
     if sys.platform != "linux":
         return [f"no walls but limits on {sys.platform}"]
     missing = []
