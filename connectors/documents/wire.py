@@ -70,7 +70,7 @@ def packed(document: Document) -> tuple[Json, bytes]:
     """A document as JSON and its text as bytes."""
     about = {
         "name": document.name, "kind": document.kind, "pages": document.pages, "unread": document.unread,
-        "sha256": document.sha256, "text_sha256": document.text_sha256,
+        "sha256": document.sha256,
         "passages": [
             (p.start, p.end, a.label, a.line, a.part, a.page, a.sheet, a.turn, a.speaker, a.stamp, a.seconds, a.unit)
             for p in document.passages if (a := p.anchor)
