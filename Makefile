@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth screenshots clean
+.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google screenshots clean
 
 setup: $(READY)
 
@@ -48,6 +48,9 @@ bench-cost: setup
 bench-truth: setup
 	$(BIN)/python -m bench.truth $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \
 		$(if $(REPORT),--report $(REPORT))
+
+bench-google: setup
+	$(BIN)/python -m bench.google --faults 500
 
 screenshots: setup
 	$(BIN)/python -m bench.screenshots

@@ -1,31 +1,50 @@
-"""Google Drive, Docs and Sheets: exact reads, and writes that happen exactly once."""
+"""Google Workspace: exact reads, and writes that happen exactly once and can be undone."""
 
-from connectors.google.types import (
+from connectors.google.changes import (
     Applied,
-    CellInput,
     Change,
+    Comment,
     DocCreate,
-    DriveFile,
+    DocEdit,
+    FileCopy,
+    FileMove,
+    FileShare,
     FileUpload,
-    Passage,
+    FolderCreate,
+    Insertion,
     Preview,
-    SheetGrid,
-    SheetTab,
+    Replacement,
+    SheetCells,
+    SheetChart,
     SheetTabWrite,
 )
+from connectors.google.newfiles import takes_ids
+from connectors.google.types import CellInput, DriveFile, Passage, Remark, SheetGrid, SheetTab
 from connectors.google.workspace import GoogleWorkspace
 
 __all__ = [
     "Applied",
     "CellInput",
     "Change",
+    "Comment",
     "DocCreate",
+    "DocEdit",
     "DriveFile",
+    "FileCopy",
+    "FileMove",
+    "FileShare",
     "FileUpload",
+    "FolderCreate",
     "GoogleWorkspace",
+    "Insertion",
     "Passage",
     "Preview",
+    "Remark",
+    "Replacement",
+    "SheetCells",
+    "SheetChart",
     "SheetGrid",
     "SheetTab",
     "SheetTabWrite",
+    "takes_ids",
 ]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from connectors.errors import BadInput, ConflictError
+from connectors.google import doctext
+from connectors.google.changes import Applied, DocCreate, Preview
 from connectors.google.markdown import requests_for
 from connectors.google.services import Services
-from connectors.google.types import Applied, DocCreate, Passage, Preview, doc_url
+from connectors.google.types import Passage, doc_url
 
 MIME = "application/vnd.google-apps.document"
 OP_PROPERTY = "cadreOp"
@@ -27,59 +30,72 @@ class Docs:
         self._base = base
 
     async def passages(self, file_id: str) -> tuple[Passage, ...]:
-        """Paragraphs and table rows in order, each with the address of its place."""
-        document = await self._services.read("docs", lambda s: s.documents().get(documentId=file_id), file_id)
+        """Paragraphs and table rows of every tab in order, each with the address of its place."""
+        document = await self._services.read(
+            "docs", lambda s: s.documents().get(documentId=file_id, includeTabsContent=True), file_id
+        )
         found: list[Passage] = []
-        heading = ""
-        for element in document.get("body", {}).get("content", []):
-            if "paragraph" in element:
-                style = element["paragraph"].get("paragraphStyle", {})
-                heading = style.get("headingId", heading)
-                text = _text(element["paragraph"])
-                named = style.get("namedStyleType", "NORMAL_TEXT")
-                found.append(self._passage(file_id, element, text, named, heading))
-            for row in element.get("table", {}).get("tableRows", []):
-                cells = [" ".join(map(_paragraph_text, c.get("content", []))) for c in row.get("tableCells", [])]
-                found.append(self._passage(file_id, row, " | ".join(cells), "TABLE_ROW", heading))
+        for number, (tab, content) in enumerate(doctext.tabs(document)):
+            where, heading = "" if number == 0 else tab, ""
+            for element in content.get("body", {}).get("content", []):
+                if "paragraph" in element:
+                    style = element["paragraph"].get("paragraphStyle", {})
+                    heading = style.get("headingId", heading)
+                    text = _text(element["paragraph"])
+                    named = style.get("namedStyleType", "NORMAL_TEXT")
+                    found.append(self._passage(file_id, element, text, named, heading, where))
+                for row in element.get("table", {}).get("tableRows", []):
+                    cells = [" ".join(map(_paragraph_text, c.get("content", []))) for c in row.get("tableCells", [])]
+                    found.append(self._passage(file_id, row, " | ".join(cells), "TABLE_ROW", heading, where))
         return tuple(p for p in found if p.text)
 
-    def _passage(self, file_id: str, at: dict[str, Any], text: str, style: str, heading: str) -> Passage:
+    def _passage(self, file_id: str, at: dict[str, Any], text: str, style: str, heading: str, tab: str) -> Passage:
         start, end = at.get("startIndex", 0), at.get("endIndex", 0)
-        url = doc_url(self._base, file_id)
+        url = doc_url(self._base, file_id) + (f"?tab={tab}" if tab else "")
         if self._base:
             url += f"#i{start}"
         elif heading:
             url += f"#heading={heading}"
         return Passage(text, start, end, style, url)
 
-    def preview(self, change: DocCreate, sha256: str) -> Preview:
+    async def read(self, file_id: str) -> Any:
+        """A Doc with all tabs, suggestions in their places, as edits are reckoned."""
+        return await self._services.read(
+            "docs",
+            lambda s: s.documents().get(
+                documentId=file_id, includeTabsContent=True, suggestionsViewMode="SUGGESTIONS_INLINE"
+            ),
+            file_id,
+        )
+
+    async def preview(self, change: DocCreate, sha256: str) -> Preview:
         """A new Doc: there is nothing yet that could change under it."""
         if not change.title.strip():
             raise BadInput("A document needs a title.")
         post = {"title": change.title, "markdown": change.markdown}
         return Preview("new document", change.title, None, None, {}, post, sha256)
 
-    async def find(self, op_key: str) -> Applied | None:
+    async def find(self, op_key: str, change: DocCreate) -> Applied | None:
         """The Doc this operation wrote, when it is whole."""
         for file_id in await self._made(op_key):
-            document = await self._read(file_id)
-            if self._mark(op_key) in document.get("namedRanges", {}):
-                return self._applied(document)
+            document = await self.read(file_id)
+            if doctext.named(document, _mark(op_key)):
+                return self.applied(document, already=True)
         return None
 
-    async def apply(self, change: DocCreate, op_key: str) -> Applied:
+    async def apply(self, change: DocCreate, op_key: str, expected: str | None) -> Applied:
         """Makes the Doc and writes its text; goes on where an earlier try ended."""
-        if done := await self.find(op_key):
+        if done := await self.find(op_key, change):
             return done
         made = await self._made(op_key)
         file_id = made[0] if made else await self._create(change, op_key)
-        document = await self._read(file_id)
-        if self._mark(op_key) in document.get("namedRanges", {}):
-            return self._applied(document)
-        if _end(document) > 2:
+        document = await self.read(file_id)
+        if doctext.named(document, _mark(op_key)):
+            return self.applied(document, already=True)
+        if any(one.text for one in doctext.paragraphs(document)):
             raise ConflictError(f"Somebody wrote into the new document {change.title!r} before it was finished.")
         requests, end = requests_for(change.markdown)
-        marker = {"name": self._mark(op_key), "range": {"startIndex": 1, "endIndex": max(2, end)}}
+        marker = {"name": _mark(op_key), "range": {"startIndex": 1, "endIndex": max(2, end)}}
         # The mark goes in with the text, before bullets shorten it: both are there, or neither is.
         cut = next((i for i, r in enumerate(requests) if "createParagraphBullets" in r), len(requests))
         requests.insert(cut, {"createNamedRange": marker})
@@ -90,13 +106,20 @@ class Docs:
                 "docs", lambda s: s.documents().batchUpdate(documentId=file_id, body=body), change.title
             )
         except BadInput as error:
-            if done := await self.find(op_key):
+            if done := await self.find(op_key, change):
                 return done
-            if (await self._read(file_id))["revisionId"] != document["revisionId"]:
+            if (await self.read(file_id))["revisionId"] != document["revisionId"]:
                 raise ConflictError(f"The document {change.title!r} was changed while it was written.") from error
             raise
-        revision = answer.get("writeControl", {}).get("requiredRevisionId", "")
-        return Applied(file_id, doc_url(self._base, file_id), revision, already=False)
+        return self.applied(await self.read(file_id), already=False, answer=answer)
+
+    async def undo(self, change: DocCreate, op_key: str, done: Applied, pre_image: dict[str, Any]) -> None:
+        """Puts the Doc into the trash, from which people can take it back."""
+
+        async def as_left(_: dict[str, Any]) -> bool:
+            return doctext.digest(await self.read(done.file_id)) == done.revision
+
+        await trash(self._services, done.file_id, change.title, as_left)
 
     async def _create(self, change: DocCreate, op_key: str) -> str:
         # Docs refuse ids made beforehand, so the key goes with the file and is looked up before another is made.
@@ -107,41 +130,64 @@ class Docs:
         file_id: str = made["id"]
         oldest = next(iter(await self._made(op_key)), file_id)
         if oldest != file_id:  # somebody with the same key was faster; this empty one must not stay beside it
-            trash = {"trashed": True}
+            gone = {"trashed": True}
             await self._services.write(
-                "drive", lambda s: s.files().update(fileId=file_id, body=trash, supportsAllDrives=True), change.title
+                "drive", lambda s: s.files().update(fileId=file_id, body=gone, supportsAllDrives=True), change.title
             )
         return oldest
 
     async def _made(self, op_key: str) -> list[str]:
-        query = f"appProperties has {{ key='{OP_PROPERTY}' and value='{digest(op_key)}' }}"
-        found = await self._services.read(
-            "drive",
-            lambda s: s.files().list(
-                q=query,
-                orderBy="createdTime",
-                fields="files(id)",
-                supportsAllDrives=True,
-                includeItemsFromAllDrives=True,
-            ),
-            "the search for an earlier try",
-        )
-        return [f["id"] for f in found.get("files", [])]
+        return [f["id"] for f in await made_by(self._services, op_key, "id")]
 
-    async def _read(self, file_id: str) -> Any:
-        return await self._services.read("docs", lambda s: s.documents().get(documentId=file_id), file_id)
-
-    def _mark(self, op_key: str) -> str:
-        return f"cadre-{digest(op_key)}"
-
-    def _applied(self, document: Any) -> Applied:
+    def applied(self, document: Any, *, already: bool, answer: Any = None) -> Applied:
+        """A Doc read after a change, as what the change came to. When somebody wrote between the change's answer and
+        that reading, how the change left it is not known, and undo() will not touch it."""
         file_id = document["documentId"]
-        return Applied(file_id, doc_url(self._base, file_id), document.get("revisionId", ""), already=True)
+        left = doctext.digest(document)
+        wrote = (answer or {}).get("writeControl", {}).get("requiredRevisionId")
+        if wrote and wrote != document.get("revisionId"):
+            left = ""
+        return Applied(file_id, doc_url(self._base, file_id), left, already)
 
 
-def _end(document: Any) -> int:
-    content = document.get("body", {}).get("content", [])
-    return int(content[-1].get("endIndex", 0)) if content else 0
+async def made_by(services: Services, op_key: str, fields: str) -> list[dict[str, Any]]:
+    """The files that carry an operation's key, the oldest first."""
+    query = f"appProperties has {{ key='{OP_PROPERTY}' and value='{digest(op_key)}' }}"
+    found = await services.read(
+        "drive",
+        lambda s: s.files().list(
+            q=query,
+            orderBy="createdTime",
+            fields=f"files({fields})",
+            supportsAllDrives=True,
+            includeItemsFromAllDrives=True,
+        ),
+        "the search for an earlier try",
+    )
+    return list(found.get("files", []))
+
+
+async def trash(
+    services: Services, file_id: str, title: str, as_left: Callable[[dict[str, Any]], Awaitable[bool]]
+) -> None:
+    """Puts a file that is as it was left into the trash. Raises ConflictError when somebody changed it."""
+    fields = "id,trashed,name,modifiedTime,sha256Checksum,mimeType"
+    now = await services.read(
+        "drive", lambda s: s.files().get(fileId=file_id, fields=fields, supportsAllDrives=True), title
+    )
+    if now.get("trashed"):
+        return
+    if not await as_left(now):
+        raise ConflictError(f"{now['name']} was changed by someone since it was made, so it stays.")
+    await services.write(
+        "drive",
+        lambda s: s.files().update(fileId=file_id, body={"trashed": True}, fields="id", supportsAllDrives=True),
+        title,
+    )
+
+
+def _mark(op_key: str) -> str:
+    return f"cadre-{digest(op_key)}"
 
 
 def _text(paragraph: dict[str, Any]) -> str:

@@ -134,10 +134,45 @@ def _inline(tokens: Sequence[Token]) -> list[_Run]:
     return runs
 
 
-def requests_for(markdown: str) -> tuple[list[Request], int]:
-    """The requests, and the index at which the text ends before bullets are made."""
-    tokens = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).parse(markdown)
-    writer, named = _Writer(), "NORMAL_TEXT"
+def _parsed(markdown: str) -> list[Token]:
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).parse(markdown)
+
+
+def plain(markdown: str) -> list[str]:
+    """The paragraphs of a text without any styles, list items with their sign."""
+    lines, signs = [], list[str]()
+    for token in _parsed(markdown):
+        if token.type in ("bullet_list_open", "ordered_list_open"):
+            signs.append("- " if token.type.startswith("bullet") else "1. ")
+        elif token.type.endswith("_list_close"):
+            signs.pop()
+        elif token.type == "inline":
+            text = "".join(run.text for run in _inline(token.children or []))
+            lines.append(f"{'   ' * (len(signs) - 1)}{signs[-1]}{text}" if signs else text)
+        elif token.type in ("fence", "code_block"):
+            lines += token.content.rstrip("\n").split("\n")
+    return lines
+
+
+def inline(text: str) -> tuple[str, list[tuple[int, int, dict[str, Any]]]]:
+    """Words with bold, italic or links as plain text, and where which style goes, in UTF-16 units."""
+    runs = _inline(
+        MarkdownIt("commonmark", {"html": False}).enable("strikethrough").parseInline(text)[0].children or []
+    )
+    at, styles = 0, []
+    for run in runs:
+        end = at + utf16_length(run.text)
+        if run.style:
+            styles.append((at, end, run.style))
+        at = end
+    return "".join(run.text for run in runs), styles
+
+
+def requests_for(markdown: str, at: int = 1) -> tuple[list[Request], int]:
+    """The requests that write into the empty paragraph at an index, the text's before the styles' and the bullets',
+    and the index at which the text ends before bullets are made."""
+    tokens = _parsed(markdown)
+    writer, named = _Writer(at), "NORMAL_TEXT"
     lists: list[str] = []
     rows: list[list[_Cell]] = []
     cell: tuple[bool, bool] | None = None

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 GOOGLE = "https://docs.google.com"
 
@@ -39,6 +38,18 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """A comment on a file with its answers, each a name and words."""
+
+    id: str
+    author: str
+    text: str
+    quote: str
+    resolved: bool
+    answers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class SheetTab:
     """One tab of a spreadsheet."""
 
@@ -51,7 +62,7 @@ class SheetTab:
 
 @dataclass(frozen=True)
 class SheetGrid:
-    """A tab's values as exact texts, as far as it is filled; formulas by cell in A1 notation."""
+    """A tab's values as exact texts, as far as it is filled; formulas, formats and links by cell, such as C12."""
 
     file_id: str
     title: str
@@ -59,6 +70,8 @@ class SheetGrid:
     url: str
     rows: tuple[tuple[str, ...], ...]
     formulas: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
 
     def cell_url(self, cell: str) -> str:
@@ -74,63 +87,6 @@ class SheetGrid:
         row, column = a1_to_index(cell)
         inside = row < len(self.rows) and column < len(self.rows[row])
         return self.rows[row][column] if inside else ""
-
-
-@dataclass(frozen=True)
-class DocCreate:
-    """A new Doc made from Markdown."""
-
-    title: str
-    markdown: str
-
-
-@dataclass(frozen=True)
-class SheetTabWrite:
-    """A tab of an existing spreadsheet: new, or with all its content replaced.
-
-    Texts are never read as formulas. A text that is a plain number becomes a number shown with the same decimals;
-    {"text", "url"} becomes a linked text.
-    """
-
-    file_id: str
-    tab: str
-    rows: tuple[tuple[CellInput, ...], ...]
-
-
-@dataclass(frozen=True)
-class FileUpload:
-    """A new file with these bytes, in a folder when one is given by id."""
-
-    title: str
-    data: bytes = field(repr=False)
-    mime: str
-    folder: str = ""
-
-
-Change = DocCreate | SheetTabWrite | FileUpload
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What a change would do, bound to the state of its target: `revision` is what apply() expects to find."""
-
-    target: str
-    title: str
-    url: str | None
-    revision: str | None
-    pre_image: dict[str, Any]
-    post_image: dict[str, Any]
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A change that has happened; `already` when it had happened before this call."""
-
-    file_id: str
-    url: str
-    revision: str
-    already: bool
 
 
 def column_name(index: int) -> str:

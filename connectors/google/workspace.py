@@ -10,25 +10,19 @@ from typing import Any
 from google.auth.credentials import Credentials
 
 from connectors.errors import BadInput
+from connectors.google import changes as c
+from connectors.google.changes import Applied, Change, Preview, Writes
+from connectors.google.comments import Comments
+from connectors.google.docedits import DocEdits
 from connectors.google.docs import MIME as DOC
 from connectors.google.docs import Docs
+from connectors.google.newfiles import NewFiles
+from connectors.google.placing import Moves, Shares
 from connectors.google.services import Services
 from connectors.google.sheets import Sheets
+from connectors.google.sheetwrites import Batches, CellWrites, Charts, TabWrites
 from connectors.google.transport import Transport, load_credentials
-from connectors.google.types import (
-    GOOGLE,
-    Applied,
-    Change,
-    DocCreate,
-    DriveFile,
-    FileUpload,
-    Passage,
-    Preview,
-    SheetGrid,
-    SheetTab,
-    doc_url,
-)
-from connectors.google.uploads import Uploads
+from connectors.google.types import GOOGLE, DriveFile, Passage, Remark, SheetGrid, SheetTab, doc_url
 
 SHEET = "application/vnd.google-apps.spreadsheet"
 LOCAL_TOKEN = "ya29.local-cadre"  # names an account of the stand-in; it is no secret
@@ -57,7 +51,22 @@ class GoogleWorkspace:
         self._services = Services(self._transport, self._base)
         self._docs = Docs(self._services, self._base)
         self._sheets = Sheets(self._services, self._base)
-        self._uploads = Uploads(self._services)
+        self._comments = Comments(self._services, self._docs)
+        self._new = NewFiles(self._services)
+        batches = Batches(self._services, self._sheets, self._base)
+        self._writes: dict[type[Change], Writes] = {
+            c.DocCreate: self._docs,
+            c.DocEdit: DocEdits(self._services, self._docs, self._base),
+            c.Comment: self._comments,
+            c.SheetTabWrite: TabWrites(batches),
+            c.SheetCells: CellWrites(batches),
+            c.SheetChart: Charts(batches),
+            c.FileUpload: self._new,
+            c.FolderCreate: self._new,
+            c.FileCopy: self._new,
+            c.FileMove: Moves(self._services),
+            c.FileShare: Shares(self._services),
+        }
 
     @classmethod
     def open(
@@ -162,33 +171,36 @@ class GoogleWorkspace:
         """A spreadsheet's tabs, or the named one, with exact values and formulas."""
         return await self._sheets.read(_named(file_id), tab)
 
+    async def remarks(self, file_id: str) -> tuple[Remark, ...]:
+        """The comments on a file."""
+        return await self._comments.remarks(_named(file_id))
+
+    async def new_id(self) -> str:
+        """An id for a file to be made, kept with the change so that a second try meets the first."""
+        return await self._new.new_id()
+
     async def preview(self, change: Change) -> Preview:
         """What a change would do; nothing is written."""
         sha256 = hashlib.sha256(json.dumps(asdict(change), sort_keys=True, default=str).encode()).hexdigest()
-        if isinstance(change, DocCreate):
-            return self._docs.preview(change, sha256)
-        if isinstance(change, FileUpload):
-            return self._uploads.preview(change, sha256)
-        return await self._sheets.preview(change, sha256)
+        return await self._writes[type(change)].preview(change, sha256)
 
     async def apply(self, change: Change, op_key: str, expected_revision: str | None = None) -> Applied:
         """Does a change once, however often this is called with the same key.
 
         Raises ConflictError when the target is not as previewed, AmbiguousOutcome when only find() can tell.
         """
-        if isinstance(change, DocCreate):
-            return await self._docs.apply(change, op_key)
-        if isinstance(change, FileUpload):
-            return await self._uploads.apply(change, op_key)
-        return await self._sheets.apply(change, op_key, expected_revision)
+        return await self._writes[type(change)].apply(change, op_key, expected_revision)
 
     async def find(self, op_key: str, change: Change) -> Applied | None:
         """The change with that key if it has happened."""
-        if isinstance(change, DocCreate):
-            return await self._docs.find(op_key)
-        if isinstance(change, FileUpload):
-            return await self._uploads.find(op_key)
-        return await self._sheets.find(op_key, change)
+        return await self._writes[type(change)].find(op_key, change)
+
+    async def undo(self, change: Change, op_key: str, done: Applied, pre_image: dict[str, Any]) -> None:
+        """Brings a change's target back to what it was, once, however often this is called.
+
+        Raises ConflictError when somebody changed it since: then it stays. After AmbiguousOutcome, call again.
+        """
+        await self._writes[type(change)].undo(change, op_key, done, pre_image)
 
 
 def _quoted(text: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from loopback.control import CallLog, Clock, Fault, Faults, add_control, api_faults, local_only
-from loopback.google import discovery, docs, drive, masks, sheets
+from loopback.google import comments, discovery, docs, drive, masks, sheets
 from loopback.google.calls import Bytes, Call
 from loopback.google.discovery import Match, Method
 from loopback.google.errors import GoogleError
@@ -21,7 +21,7 @@ from loopback.google.people import People
 from loopback.google.sheetmodel import json_number
 from loopback.google.web import add_pages
 
-HANDLERS = drive.HANDLERS | docs.HANDLERS | sheets.HANDLERS
+HANDLERS = drive.HANDLERS | comments.HANDLERS | docs.HANDLERS | sheets.HANDLERS
 MAX_BODY = 128 * 1024 * 1024
 _TOKEN = re.compile(r"Bearer\s+(?:ya29\.local-)?([\w.@+-]{1,200})", re.I)
 _NO_CREDENTIAL = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loopback.google.errors import invalid
@@ -35,6 +35,8 @@ class Unit:
     char: str
     style: dict[str, Any] = field(default_factory=dict)
     paragraph: Paragraph | None = None
+    inserted: str = ""  # the suggestion that would add it
+    deleted: str = ""  # the suggestion that would take it away
 
 
 @dataclass
@@ -66,12 +68,34 @@ class Document:
     units: list[Unit] = field(default_factory=lambda: [Unit(SECTION), Unit("\n", paragraph=Paragraph())])
     lists: dict[str, dict[str, Any]] = field(default_factory=dict)
     named: list[NamedRange] = field(default_factory=list)
-    made: int = 0  # names and lists made so far, for ids
+    made: int = 0  # names, lists and suggestions made so far, for ids
+    suggestions: dict[str, str] = field(default_factory=dict)  # open ones, by id: who made them
 
     def clone(self) -> Document:
         """A copy to edit, so that a refused batch leaves no trace."""
-        units = [Unit(u.char, u.style, copy.deepcopy(u.paragraph)) for u in self.units]  # styles are replaced
-        return Document(units, dict(self.lists), copy.deepcopy(self.named), self.made)
+        units = [replace(u, paragraph=copy.deepcopy(u.paragraph)) for u in self.units]  # styles are replaced
+        return Document(units, dict(self.lists), copy.deepcopy(self.named), self.made, dict(self.suggestions))
+
+    def view(self, accepted: bool) -> Document:
+        """A copy as it reads with all suggestions accepted, or without any."""
+        seen = self.clone()
+        for suggestion in list(seen.suggestions):
+            seen.settle(suggestion, accepted)
+        return seen
+
+    def settle(self, suggestion: str, accepted: bool) -> None:
+        """Ends a suggestion: what it adds or takes away is so, or is as it was."""
+        if suggestion not in self.suggestions:
+            raise invalid(f"The suggestion with ID {suggestion} does not exist.")
+        del self.suggestions[suggestion]
+        for at in range(self.end - 1, 0, -1):
+            unit = self.units[at]
+            if suggestion == (unit.deleted if accepted else unit.inserted):
+                self.delete(at, at + 1)
+            elif suggestion in (unit.inserted, unit.deleted):
+                inserted = "" if unit.inserted == suggestion else unit.inserted
+                deleted = "" if unit.deleted == suggestion else unit.deleted
+                self.units[at] = replace(unit, inserted=inserted, deleted=deleted)
 
     @property
     def end(self) -> int:
@@ -106,15 +130,15 @@ class Document:
             yield first, last
             index = last
 
-    def insert(self, index: int, text: str) -> None:
-        """Insert text; new paragraphs take the properties of the one they split."""
+    def insert(self, index: int, text: str, suggestion: str = "") -> None:
+        """Insert or suggest text; new paragraphs take the properties of the one they split."""
         start, stop = self.paragraph_at(index)
         paragraph = self.units[stop - 1].paragraph or Paragraph()
         style = self.units[index - 1].style if index > start else self.units[index].style
         units = []
         for char in utf16(_DROPPED.sub("", text)):
             own = copy.deepcopy(paragraph) if char == "\n" else None
-            units.append(Unit(char, dict(style), own))
+            units.append(Unit(char, dict(style), own, suggestion))
         self._splice(index, units)
 
     def insert_table(self, index: int, rows: int, columns: int) -> None:
@@ -210,14 +234,23 @@ def _table(document: Document, at: int, end: int) -> tuple[dict[str, Any], int]:
     return {"rows": len(rows), "columns": columns, "tableRows": rows}, at + 1
 
 
+def _look(unit: Unit) -> tuple[dict[str, Any], str, str]:
+    return unit.style, unit.inserted, unit.deleted
+
+
 def _paragraph(document: Document, start: int, end: int) -> dict[str, Any]:
     elements: list[dict[str, Any]] = []
     at = start
     while at < end:
         stop = at + 1
-        while stop < end and document.units[stop].style == document.units[at].style:
+        first = document.units[at]
+        while stop < end and _look(document.units[stop]) == _look(first):
             stop += 1
-        run = {"content": joined(document.units[at:stop]), "textStyle": document.units[at].style}
+        run: dict[str, Any] = {"content": joined(document.units[at:stop]), "textStyle": first.style}
+        if first.inserted:
+            run["suggestedInsertionIds"] = [first.inserted]
+        if first.deleted:
+            run["suggestedDeletionIds"] = [first.deleted]
         elements.append({"startIndex": at, "endIndex": stop, "textRun": run})
         at = stop
     properties = document.units[end - 1].paragraph or Paragraph()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from loopback.google.docmodel import HEADINGS, STRUCTURE, Document, NamedRange, Paragraph, utf16
 from loopback.google.errors import GoogleError, invalid
 
 Reply = dict[str, Any]
+TAB = "t.0"  # the only tab that a Doc has here
 _GLYPHS = {"NUMBERED": {"glyphType": "DECIMAL"}, "BULLET": {"glyphSymbol": "●"}}
 
 
@@ -28,7 +30,8 @@ def _place(document: Document, request: dict[str, Any]) -> int:
     raise invalid("The insertion location is required.")
 
 
-def _range(document: Document, request: dict[str, Any]) -> tuple[int, int]:
+def span(document: Document, request: dict[str, Any]) -> tuple[int, int]:
+    """The range of a request, checked."""
     given = request.get("range")
     if not given:
         raise invalid("The range is required.")
@@ -65,12 +68,12 @@ def _insert_table(document: Document, request: dict[str, Any]) -> Reply:
 
 
 def _delete(document: Document, request: dict[str, Any]) -> Reply:
-    document.delete(*_range(document, request))
+    document.delete(*span(document, request))
     return {}
 
 
 def _text_style(document: Document, request: dict[str, Any]) -> Reply:
-    start, end = _range(document, request)
+    start, end = span(document, request)
     style, fields = request.get("textStyle", {}), request.get("fields", "")
     for unit in document.units[start:end]:
         if unit.char not in STRUCTURE:
@@ -79,7 +82,7 @@ def _text_style(document: Document, request: dict[str, Any]) -> Reply:
 
 
 def _paragraph_style(document: Document, request: dict[str, Any]) -> Reply:
-    start, end = _range(document, request)
+    start, end = span(document, request)
     style, fields = request.get("paragraphStyle", {}), request.get("fields", "")
     if style.get("namedStyleType", "NORMAL_TEXT") not in HEADINGS:
         raise invalid("The named style type is not supported.")
@@ -91,7 +94,7 @@ def _paragraph_style(document: Document, request: dict[str, Any]) -> Reply:
 
 
 def _bullets(document: Document, request: dict[str, Any]) -> Reply:
-    start, end = _range(document, request)
+    start, end = span(document, request)
     preset = request.get("bulletPreset", "BULLET_DISC_CIRCLE_SQUARE")
     kind = "NUMBERED" if preset.startswith("NUMBERED") else "BULLET"
     list_id = document.next_id("kix")
@@ -111,7 +114,7 @@ def _bullets(document: Document, request: dict[str, Any]) -> Reply:
 
 
 def _no_bullets(document: Document, request: dict[str, Any]) -> Reply:
-    for _, stop in document.paragraphs_in(*_range(document, request)):
+    for _, stop in document.paragraphs_in(*span(document, request)):
         paragraph = document.units[stop - 1].paragraph
         if paragraph:
             paragraph.bullet = None
@@ -122,7 +125,7 @@ def _name(document: Document, request: dict[str, Any]) -> Reply:
     name = request.get("name", "")
     if not 1 <= len(utf16(name)) <= 256:
         raise invalid("The name must be at least 1 and at most 256 characters long.")
-    made = NamedRange(document.next_id("kix"), name, *_range(document, request))
+    made = NamedRange(document.next_id("kix"), name, *span(document, request))
     document.named.append(made)
     return {"createNamedRange": {"namedRangeId": made.id}}
 
@@ -170,19 +173,81 @@ REQUESTS: dict[str, Callable[[Document, dict[str, Any]], Reply]] = {
 }
 
 
-def run(document: Document, requests: list[dict[str, Any]]) -> tuple[Document, list[Reply]]:
-    """A new document with all requests applied, or the error of the first that cannot be."""
-    edited, replies = document.clone(), []
+def _suggest_text(document: Document, request: dict[str, Any], suggestion: str) -> None:
+    document.insert(_place(document, request), request.get("text", ""), suggestion)
+
+
+def _suggest_deletion(document: Document, request: dict[str, Any], suggestion: str) -> None:
+    start, end = span(document, request)
+    if end == document.end or any(unit.char in STRUCTURE for unit in document.units[start:end]):
+        raise invalid("Cannot delete the requested range.")
+    document.units[start:end] = [replace(unit, deleted=suggestion) for unit in document.units[start:end]]
+
+
+SUGGESTED = {"insertText": _suggest_text, "deleteContentRange": _suggest_deletion}
+SETTLED = {
+    "acceptSuggestion": "acceptedSuggestionIds",
+    "rejectSuggestion": "rejectedSuggestionIds",
+    "deleteSuggestion": "deletedSuggestionIds",
+}
+Others = Callable[[str, Document, dict[str, Any]], Reply | None]
+
+
+def _settle(document: Document, kind: str, request: dict[str, Any], user: str) -> Reply:
+    suggestion = request.get("suggestionId", "")
+    if kind == "deleteSuggestion" and document.suggestions.get(suggestion, user) != user:
+        raise GoogleError(403, "The caller is not the author of the suggestion.")
+    document.settle(suggestion, kind == "acceptSuggestion")
+    return {SETTLED[kind]: [suggestion]}
+
+
+def _one(document: Document, kind: str, body: dict[str, Any], user: str, suggest: bool) -> tuple[Reply, Reply]:
+    """One request done or suggested: its reply, and what became of suggestions."""
+    if kind in SETTLED:
+        return {}, _settle(document, kind, body, user)
+    if suggest:
+        if kind not in SUGGESTED:
+            raise GoogleError(501, f"{kind} cannot be suggested on this local server.")
+        made = document.next_id("suggest")
+        document.suggestions[made] = user
+        SUGGESTED[kind](document, body, made)
+        return {}, {"createdSuggestionIds": [made]}
+    if kind not in REQUESTS:
+        raise GoogleError(501, f"{kind} is not available on this local server.")
+    return REQUESTS[kind](document, body), {}
+
+
+def _check_tab(body: dict[str, Any]) -> None:
+    for key in ("location", "range", "endOfSegmentLocation"):
+        tab = (body.get(key) or {}).get("tabId", TAB)
+        if tab != TAB:
+            raise invalid(f"The tab with ID {tab} does not exist.")
+
+
+def run(
+    document: Document,
+    requests: list[dict[str, Any]],
+    *,
+    user: str = "",
+    suggest: bool = False,
+    others: Others | None = None,
+) -> tuple[Document, list[Reply], list[Reply]]:
+    """A new document with all requests applied, their replies and what became of suggestions; or the error of the
+    first that cannot be. `others` answers requests that are not about the text."""
+    edited, replies, suggested = document.clone(), [], []
     for number, request in enumerate(requests):
         if len(request) != 1:
             raise invalid(f"Invalid requests[{number}]: exactly one request must be set.")
         kind, body = next(iter(request.items()))
-        if kind not in REQUESTS:
-            raise GoogleError(501, f"requests[{number}].{kind} is not available on this local server.")
         try:
-            replies.append(REQUESTS[kind](edited, body))
+            _check_tab(body)
+            reply, told = others(kind, edited, body) if others else None, dict[str, Any]()
+            if reply is None:
+                reply, told = _one(edited, kind, body, user, suggest)
+            replies.append(reply)
+            suggested.append(told)
         except GoogleError as error:
             raise GoogleError(
                 error.code, f"Invalid requests[{number}].{kind}: {error.message}", reason=error.reason
             ) from error
-    return edited, replies
+    return edited, replies, suggested

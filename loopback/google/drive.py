@@ -25,6 +25,8 @@ DEFAULT_FIELDS = {
     "drive.files.copy": "kind,id,name,mimeType",
     "drive.permissions.list": "kind,nextPageToken,permissions(kind,id,type,role)",
     "drive.permissions.create": "kind,id,type,role",
+    "drive.permissions.get": "kind,id,type,role",
+    "drive.permissions.update": "kind,id,type,role",
     "drive.revisions.list": "kind,nextPageToken,revisions(kind,id,mimeType,modifiedTime)",
     "drive.changes.list": "kind,nextPageToken,newStartPageToken,changes(kind,type,changeType,time,removed,"
     "fileId,file(kind,id,name,mimeType))",
@@ -327,13 +329,31 @@ def _permission_create(call: Call) -> Answer:
     return _permission(made)
 
 
+def _own_permission(call: Call, file: File) -> dict[str, Any]:
+    wanted = call.params["permissionId"]
+    for one in file.permissions:
+        if one["id"] == wanted:
+            return one
+    raise GoogleError(404, f"Permission not found: {wanted}.", location=("parameter", "permissionId"))
+
+
+def _permission_get(call: Call) -> Answer:
+    return _permission(_own_permission(call, call.drive.readable(call.params["fileId"], call.user)))
+
+
+def _permission_update(call: Call) -> Answer:
+    file = call.drive.writable(call.params["fileId"], call.user)
+    one = _own_permission(call, file)
+    if call.body.get("role") not in ("reader", "commenter", "writer"):
+        raise GoogleError(400, "The permission role field is required.", reason="required")
+    one["role"] = call.body["role"]
+    call.drive.touch(file, call.user, content=False)
+    return _permission(one)
+
+
 def _permission_delete(call: Call) -> Answer:
     file = call.drive.writable(call.params["fileId"], call.user)
-    wanted = call.params["permissionId"]
-    kept = [p for p in file.permissions if p["id"] != wanted]
-    if len(kept) == len(file.permissions):
-        raise GoogleError(404, f"Permission not found: {wanted}.", location=("parameter", "permissionId"))
-    file.permissions = kept
+    file.permissions.remove(_own_permission(call, file))
     call.drive.touch(file, call.user, content=False)
     return None
 
@@ -403,7 +423,9 @@ HANDLERS: dict[str, Handler] = {
     "drive.files.update": _update,
     "drive.permissions.create": _permission_create,
     "drive.permissions.delete": _permission_delete,
+    "drive.permissions.get": _permission_get,
     "drive.permissions.list": _permission_list,
+    "drive.permissions.update": _permission_update,
     "drive.revisions.get": _revision_get,
     "drive.revisions.list": _revisions,
 }

@@ -84,6 +84,7 @@ class File:
     doc: Document | None = None
     sheet: Workbook | None = None
     revisions: list[Revision] = field(default_factory=list)
+    comments: list[Any] = field(default_factory=list)
     _digests: tuple[int, str, str] | None = None
 
     def digests(self) -> tuple[int, str, str]:
@@ -183,10 +184,14 @@ class Drive:
             made.mime = _MIME.get(path.suffix.lower()) or guess or "application/octet-stream"
         return made
 
+    def next_number(self) -> int:
+        """Counts what is made here, for ids."""
+        self.made += 1
+        return self.made
+
     def new_id(self) -> str:
         """An id that no file has yet."""
-        self.made += 1
-        return stable_id(f"made {self.made} in {len(self.folder.parts)}")
+        return stable_id(f"made {self.next_number()} in {len(self.folder.parts)}")
 
     def get(self, file_id: str) -> File:
         """The file with that id; only for callers that already checked the reader."""
@@ -219,8 +224,12 @@ class Drive:
 
     def writable(self, file_id: str, user: str) -> File:
         """The file, if the person may change it."""
+        return self.at_least(file_id, user, "writer")
+
+    def at_least(self, file_id: str, user: str, role: str) -> File:
+        """The file, if the person has this role on it or a stronger one."""
         file = self.readable(file_id, user)
-        if _ROLES.index(self.role(file, user) or "reader") < _ROLES.index("writer"):
+        if _ROLES.index(self.role(file, user) or "reader") < _ROLES.index(role):
             raise GoogleError(403, "The user does not have sufficient permissions for this file.")
         return file
 

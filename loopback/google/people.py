@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from loopback.google import a1, docrequests, markup
-from loopback.google.docmodel import Document
+from loopback.google import a1, comments, docrequests, markup
+from loopback.google.docmodel import Document, structure
 from loopback.google.drive import export_csv
 from loopback.google.errors import GoogleError
 from loopback.google.files import Drive, File, email, rfc3339, stable_id
-from loopback.google.sheetmodel import Values, Workbook, entered
+from loopback.google.sheetmodel import Tab, Values, Workbook, entered
 
 
 class People:
@@ -22,10 +22,12 @@ class People:
         self.drive = drive
 
     async def act(self, act: Mapping[str, Any]) -> dict[str, Any]:
-        """`{as, do: edit|share|restrict|delete|upload, file, …}`; `file` is an id or a name.
+        """`{as, do, file, …}`; `file` is an id or a name.
 
-        edit: `tab`, `cell`, `value` in a Sheet, or `find`, `replace` in a Doc. share: `with`, `role`.
-        restrict: nobody but the owner and those it was shared with may read. upload: `name`, `text`, `mime`.
+        edit: `tab`, `cell`, `value` in a Sheet, or `find`, `replace` in a Doc, or `text` of an uploaded file.
+        share: `with`, `role`. restrict: nobody but the owner and those it was shared with may read. rename: `name`.
+        move: `folder`. accept, reject: all suggestions in a Doc. comment: `text`, `quote`. reply: `text`, to the last
+        comment. chart: `title`, of the last chart. delete. upload: `name`, `text`, `mime`.
         """
         user, do = str(act.get("as", "owner")), act.get("do")
         try:
@@ -37,28 +39,50 @@ class People:
             file = self._find(str(act["file"]))
             if do == "edit":
                 self._edit(self.drive.writable(file.id, user), act)
-            elif do == "share":
-                who = str(act["with"])
-                made_id = stable_id(who)[1:21]
-                one = {"id": made_id, "type": "user", "role": act.get("role", "reader")}
-                file.permissions = [p for p in file.permissions if p["id"] != made_id]
-                file.permissions.append({**one, "emailAddress": email(who)})
-            elif do == "restrict":
-                file.inherits = False
-            elif do == "delete":
-                file.trashed = True
+            elif do in ("comment", "reply"):
+                self._comment(file, user, act)
+            elif do in ("accept", "reject") and file.doc is not None:
+                file.doc = file.doc.view(do == "accept")
             else:
-                raise web.HTTPBadRequest(text=f"there is no act {do!r} in a Drive")
+                self._place(file, str(do), act)
         except KeyError as error:
             raise web.HTTPBadRequest(text=f"the act needs {error}") from error
         except GoogleError as error:
             return {"ok": False, "error": error.message}
-        self.drive.touch(file, user, content=do == "edit")
+        self.drive.touch(file, user, content=do in ("edit", "accept", "reject", "chart"))
         return {"ok": True, "id": file.id, "version": str(file.version)}
+
+    def _place(self, file: File, do: str, act: Mapping[str, Any]) -> None:
+        if do == "share":
+            who = str(act["with"])
+            made_id = stable_id(who)[1:21]
+            one = {"id": made_id, "type": "user", "role": act.get("role", "reader")}
+            file.permissions = [p for p in file.permissions if p["id"] != made_id]
+            file.permissions.append({**one, "emailAddress": email(who)})
+        elif do == "restrict":
+            file.inherits = False
+        elif do == "delete":
+            file.trashed = True
+        elif do == "rename":
+            file.name = str(act["name"])
+        elif do == "move":
+            file.parents = [self._find(str(act["folder"])).id]
+        elif do == "chart" and file.sheet is not None:
+            charts = [chart for tab in file.sheet.tabs for chart in tab.charts]
+            if charts:
+                charts[-1]["spec"]["title"] = str(act["title"])
+        else:
+            raise web.HTTPBadRequest(text=f"there is no act {do!r} on {file.name}")
+
+    def _comment(self, file: File, user: str, act: Mapping[str, Any]) -> None:
+        if act["do"] == "comment":
+            comments.add(self.drive, file, user, str(act["text"]), str(act.get("quote", "")))
+        elif file.comments:
+            comments.reply(self.drive, file, file.comments[-1], user, str(act["text"]), str(act.get("action", "")))
 
     def _find(self, given: str) -> File:
         for file in self.drive.files.values():
-            if given in (file.id, file.name):
+            if given in (file.id, file.name) and not file.trashed:
                 return file
         raise web.HTTPNotFound(text=f"there is no file {given!r}")
 
@@ -74,7 +98,7 @@ class People:
         elif file.doc is not None:
             text = {"text": str(act["find"]), "matchCase": True}
             change = {"replaceAllText": {"containsText": text, "replaceText": str(act["replace"])}}
-            file.doc, _ = docrequests.run(file.doc, [change])
+            file.doc, _, _ = docrequests.run(file.doc, [change])
         else:
             file.write(str(act["text"]).encode())
 
@@ -101,15 +125,29 @@ class People:
             "modifiedTime": rfc3339(file.modified),
             "appProperties": file.app_properties,
             "permissions": list(self.drive.all_permissions(file)),
+            "comments": [
+                {"author": c.author, "text": c.content, "quote": c.quote, "replies": len(c.replies)}
+                for c in file.comments
+            ],
         }
 
 
 def _doc(name: str, document: Document) -> dict[str, Any]:
     ranges = sorted({n.name for n in document.named})
-    return {"title": name, "markdown": markup.to_markdown(document), "namedRanges": ranges}
+    out = {"title": name, "markdown": markup.to_markdown(document.view(accepted=False)), "namedRanges": ranges}
+    return {**out, "content": structure(document), "suggestions": sorted(document.suggestions)}
 
 
 def _sheet(name: str, book: Workbook) -> dict[str, Any]:
     values = Values(book)
-    tabs = [{"sheetId": t.id, "title": t.title, "csv": export_csv(t, values)} for t in book.tabs]
+    tabs = [
+        {"sheetId": t.id, "title": t.title, "csv": export_csv(t, values), "cells": _cells(t), "charts": t.charts}
+        for t in book.tabs
+    ]
     return {"title": name, "tabs": tabs, "metadata": book.metadata}
+
+
+def _cells(tab: Tab) -> dict[str, Any]:
+    """How the cells of a tab look, where they do not look plain."""
+    styled = {at: cell for at, cell in sorted(tab.cells.items()) if cell.format or cell.note}
+    return {f"{a1.column_name(c)}{r + 1}": [cell.format, cell.note] for (r, c), cell in styled.items()}

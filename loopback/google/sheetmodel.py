@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -51,6 +51,7 @@ class Tab:
     frozen: int = 0
     cells: dict[tuple[int, int], Cell] = field(default_factory=dict)
     properties: dict[str, Any] = field(default_factory=dict)
+    charts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def used(self) -> tuple[int, int]:
@@ -76,7 +77,10 @@ class Workbook:
 
     def clone(self) -> Workbook:
         """A copy to edit, so that a refused batch leaves no trace; cells are never changed in place."""
-        tabs = [Tab(t.id, t.title, t.rows, t.columns, t.frozen, dict(t.cells), dict(t.properties)) for t in self.tabs]
+        tabs = [
+            replace(t, cells=dict(t.cells), properties=dict(t.properties), charts=copy.deepcopy(t.charts))
+            for t in self.tabs
+        ]
         return Workbook(tabs, copy.deepcopy(self.metadata))
 
     def tab(self, title: str | None) -> Tab | None:

@@ -235,6 +235,53 @@ def _metadata(book: Workbook, request: dict[str, Any], file: File) -> Reply:
     return {"createDeveloperMetadata": {"developerMetadata": given}}
 
 
+def _delete_metadata(book: Workbook, request: dict[str, Any], file: File) -> Reply:
+    lookup = (request.get("dataFilter") or {}).get("developerMetadataLookup") or {}
+    names = ("metadataId", "metadataKey", "metadataValue")
+    if not any(name in lookup for name in names):
+        raise invalid("Must specify a developer metadata lookup on this local server.")
+    gone = [m for m in book.metadata if all(lookup[n] == m.get(n) for n in names if n in lookup)]
+    book.metadata = [m for m in book.metadata if m not in gone]
+    return {"deleteDeveloperMetadata": {"deletedDeveloperMetadata": gone}}
+
+
+def _add_chart(book: Workbook, request: dict[str, Any], file: File) -> Reply:
+    chart = copy.deepcopy(request.get("chart") or {})
+    spec = chart.get("spec") or {}
+    kinds = [name for name in spec if name.endswith("Chart")]
+    if len(kinds) != 1:
+        raise invalid("Exactly one kind of chart must be specified.")
+    for source in _sources(spec):
+        grid_area(book, source)
+    taken = {one["chartId"] for tab in book.tabs for one in tab.charts}
+    number = chart.setdefault("chartId", 1 + max(taken, default=1000))
+    if number in taken:
+        raise invalid(f"An embedded object with ID {number} already exists.")
+    anchor = ((chart.get("position") or {}).get("overlayPosition") or {}).get("anchorCell") or {}
+    book.by_id(anchor.get("sheetId", 0)).charts.append(chart)
+    return {"addChart": {"chart": chart}}
+
+
+def _sources(spec: Any) -> list[dict[str, Any]]:
+    """Every range that a chart is drawn from."""
+    if isinstance(spec, list):
+        return [found for item in spec for found in _sources(item)]
+    if not isinstance(spec, dict):
+        return []
+    own = (spec.get("sourceRange") or {}).get("sources", [])
+    return [*own, *(found for item in spec.values() for found in _sources(item))]
+
+
+def _delete_object(book: Workbook, request: dict[str, Any], file: File) -> Reply:
+    number = request.get("objectId", 0)
+    for tab in book.tabs:
+        for chart in tab.charts:
+            if chart["chartId"] == number:
+                tab.charts.remove(chart)
+                return {}
+    raise invalid(f"No embedded object with id: {number}")
+
+
 def _auto_resize(book: Workbook, request: dict[str, Any], file: File) -> Reply:
     book.by_id(request.get("dimensions", {}).get("sheetId", 0))
     return {}
@@ -255,6 +302,9 @@ REQUESTS: dict[str, Callable[[Workbook, dict[str, Any], File], Reply]] = {
     "updateSheetProperties": _sheet_properties,
     "updateSpreadsheetProperties": _spreadsheet_properties,
     "createDeveloperMetadata": _metadata,
+    "deleteDeveloperMetadata": _delete_metadata,
+    "addChart": _add_chart,
+    "deleteEmbeddedObject": _delete_object,
     "autoResizeDimensions": _auto_resize,
 }
 

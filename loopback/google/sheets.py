@@ -61,6 +61,7 @@ def _cell(values: Values, tab: Tab, row: int, column: int) -> dict[str, Any]:
         out["formattedValue"] = values.shown(tab, row, column)
     if cell.format:
         out["userEnteredFormat"] = cell.format
+        out["effectiveFormat"] = cell.format
     if cell.link:
         out["hyperlink"] = cell.link
     if cell.runs:
@@ -102,6 +103,8 @@ def _spreadsheet(call: Call, file: File, book: Workbook, ranges: list[str], data
         if data:
             areas = wanted.get(tab.id) or [a1.Area(tab.title).within(tab.rows, tab.columns)]
             entry["data"] = [_grid(values, tab, area) for area in areas]
+        if tab.charts:
+            entry["charts"] = tab.charts
         own = [m for m in book.metadata if m["location"].get("sheetId") == tab.id]
         if own:
             entry["developerMetadata"] = own

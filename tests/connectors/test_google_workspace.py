@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx2
 import pytest
 
+from bench.google.drill import until_known
+from bench.google.standin import Standin, standing
 from connectors import errors
-from connectors.google import Applied, Change, DocCreate, FileUpload, GoogleWorkspace, SheetGrid, SheetTabWrite
+from connectors.google import Applied, DocCreate, FileUpload, GoogleWorkspace, SheetGrid, SheetTabWrite
 
-T = TypeVar("T")
 SHEET = {
     "title": "Plan",
     "tabs": [
@@ -46,45 +44,6 @@ The end, with `code`.
 DOC = DocCreate("Report", REPORT)
 
 
-class Standin:
-    """The stand-in's address and control."""
-
-    def __init__(self, ready: dict[str, str]) -> None:
-        self.url, self._control = ready["base_url"], f"{ready['control_url']}/_local"
-        self.opened: dict[str, GoogleWorkspace] = {}
-        self.http = httpx2.Client(trust_env=False)
-
-    def post(self, what: str, **body: Any) -> Any:
-        return self.http.post(f"{self._control}/{what}", json=body).raise_for_status().json()
-
-    def state(self) -> Any:
-        return self.http.get(f"{self._control}/state").json()
-
-    def fault(self, name: str, kind: str, **more: Any) -> None:
-        self.post("fault", match=name, kind=kind, **more)
-
-    def calls(self, name: str) -> int:
-        rows = self.http.get(f"{self._control}/log").json()["log"]
-        return sum(1 for r in rows if r["name"] == name and r["kind"] == "request")
-
-    def run(self, work: Callable[[GoogleWorkspace], Awaitable[T]], user: str = "cadre") -> T:
-        """Work with the workspace of one person."""
-        if user not in self.opened:
-            self.opened[user] = GoogleWorkspace.open(base_url=self.url, access_token=f"ya29.local-{user}")
-        workspace = self.opened[user]
-
-        async def once() -> T:
-            return await work(workspace)
-
-        return asyncio.run(once())
-
-    def named(self, name: str) -> str:
-        return next(f["id"] for f in self.state()["files"] if f["name"] == name)
-
-    def titles(self, name: str) -> list[str]:
-        return [t["title"] for t in self.state()["sheets"][self.named(name)]["tabs"]]
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
     drive = tmp_path_factory.mktemp("drive")
@@ -94,36 +53,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
     )
     (drive / "Team").mkdir()
     (drive / "Team" / "people.csv").write_bytes(b"name\r\nO'Neil\r\n")
-    command = [sys.executable, "-m", "loopback.google", "--drive", str(drive)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        standin = Standin(json.loads(process.stdout.readline()))
+    with standing(drive) as standin:
         yield standin
-        for workspace in standin.opened.values():
-            workspace.close()
-        standin.http.close()
-        process.terminate()
-        assert process.wait(20) == 0
 
 
 @pytest.fixture
 def google(server: Standin) -> Standin:
     server.post("reset")
     return server
-
-
-async def until_known(
-    g: GoogleWorkspace, change: Change, op: str, revision: str | None = None
-) -> tuple[Applied, int]:
-    """Apply, and after a lost answer look before applying again; counts the lost answers."""
-    lost = 0
-    while True:
-        try:
-            return await g.apply(change, op, revision), lost
-        except errors.AmbiguousOutcome:
-            lost += 1
-            if done := await g.find(op, change):
-                return done, lost
 
 
 def write(google: Standin, tab: str = "Variance", *rows: tuple[Any, ...]) -> SheetTabWrite:
@@ -290,7 +227,7 @@ def test_what_did_not_happen_is_not_found(google: Standin):
 def test_a_preview_shows_before_and_after_and_writes_nothing(google: Standin):
     change = write(google, "notes", ("big", "1"))
     preview = google.run(lambda g: g.preview(change))
-    assert preview.pre_image == {"exists": True, "rows": [["big", "123456789.25"], ["error", "#DIV/0!"]]}
+    assert preview.pre_image["rows"] == [["big", "123456789.25"], ["error", "#DIV/0!"]]
     assert preview.post_image["rows"] == [["big", "1"]]
     assert preview.target == "Plan, tab notes"
     assert google.run(lambda g: g.preview(change)) == preview

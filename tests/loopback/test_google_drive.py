@@ -107,7 +107,7 @@ def test_a_missing_file_is_not_found_in_drives_shape(google: Google):
 
 
 def test_a_method_that_is_not_offered_says_so(google: Google):
-    status, error = refused(google.drive().comments().list(fileId=google.named("Plan"), fields="*"))
+    status, error = refused(google.drive().approvals().list(fileId=google.named("Plan")))
     assert (status, error["status"]) == (501, "UNIMPLEMENTED")
 
 

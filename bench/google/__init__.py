@@ -1,0 +1,1 @@
+"""Every Google write under faults: each is done once, undone once, and never over somebody else's change."""
