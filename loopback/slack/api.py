@@ -1,5 +1,7 @@
 """The Web API's frame: reading a request, knowing who calls, and one table from method name to handler."""
 
+import base64
+import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,26 +11,37 @@ from aiohttp import web
 
 from loopback.control import CallLog
 from loopback.slack.blocks import message_problems, view_problems
-from loopback.slack.desk import Desk, Refused
+from loopback.slack.desk import Desk
+from loopback.slack.errors import Refused, bad_argument
 from loopback.slack.interactions import Interactions
-from loopback.slack.seed import APP_TOKEN, BOT_TOKEN, BOT_USER
+from loopback.slack.limits import RateLimits
 from loopback.slack.state import Channel, Workspace
+from loopback.slack.tokens import Caller, listed
 
 # Arguments that clients send as JSON strings inside forms.
-_STRUCTURED = ("blocks", "attachments", "files", "view", "metadata", "chunks", "prompts", "loading_messages")
+_STRUCTURED = {
+    *("attachments", "blocks", "chunks", "files", "loading_messages", "metadata", "prompts", "unfurls", "view"),
+    *(
+        "cells",
+        "changes",
+        "criteria",
+        "description_blocks",
+        "document_content",
+        "initial_fields",
+        "item_ids",
+        "schema",
+    ),
+    *("channel_ids", "manifest", "outputs", "profile", "user_ids", "users"),
+}
 _TRUE = ("1", "true", "True", "yes")
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who a token stands for: the app's bot, a person, or the app itself for Socket Mode."""
+class Upload:
+    """A file inside a form."""
 
-    kind: str
-    user: str
-
-    @property
-    def is_bot(self) -> bool:
-        return self.kind == "bot"
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Call:
     """One Web API call: who, with which arguments, on which workspace."""
 
     caller: Caller
+    token: str
     args: Mapping[str, Any]
     desk: Desk
     interactions: Interactions
@@ -66,17 +80,29 @@ class Call:
             return [str(one) for one in value]
         return [one.strip() for one in str(value).split(",") if one.strip()] if value else []
 
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """A JSON array of objects."""
+        value = self.args.get(name)
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            raise bad_argument(f"must be an array of objects [json-pointer:/{name}]")
+        return value
+
     def channel(self, name: str = "channel", *, member: bool = True) -> Channel:
         """The named channel as the caller may see it; with `member` the caller must be in it."""
         wanted = self.text(name)
         found = self.space.channel(wanted)
         if found is None and self.space.users.get(wanted) and wanted != self.caller.user:
             found = self.space.direct(self.caller.user, wanted)
-        if found is None or (found.is_private and self.caller.user not in found.members):
+        if found is None or not self.space.may_see(found, self.caller.user):
             raise Refused("channel_not_found")
         if member and self.caller.user not in found.members:
             raise Refused("not_in_channel")
         return found
+
+    def need(self, scope: str) -> None:
+        """Raises missing_scope unless the bot has one of the scopes in `a|b`; people have what Slack gives them."""
+        if self.caller.is_bot and not any(one in self.caller.scopes for one in scope.split("|")):
+            raise Refused("missing_scope", needed=scope.split("|")[0], provided=listed(self.caller.scopes))
 
 
 Handler = Callable[[Call], dict[str, Any]]
@@ -84,31 +110,28 @@ Handler = Callable[[Call], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Method:
-    """A Web API method: what it needs and what answers it."""
+    """A Web API method: what it needs, what answers it, and the rate limit tier Slack gives it."""
 
     handler: Handler
     required: tuple[str, ...] = ()
     scope: str = ""
-    token: str = "bot_or_user"  # or "app", or "none"
+    tier: int = 0
+    token: str = "bot_or_user"  # or "bot", "user", "app", "none"
 
 
 METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, *, required: tuple[str, ...] = (), scope: str = "", token: str = "bot_or_user"
+    name: str, *, required: tuple[str, ...] = (), scope: str = "", tier: int = 0, token: str = "bot_or_user"
 ) -> Callable[[Handler], Handler]:
     """Enters a handler into the table of methods."""
 
     def entered(handler: Handler) -> Handler:
-        METHODS[name] = Method(handler, required, scope, token)
+        METHODS[name] = Method(handler, required, scope, tier, token)
         return handler
 
     return entered
-
-
-def bad_argument(*messages: str) -> Refused:
-    return Refused("invalid_arguments", response_metadata={"messages": [f"[ERROR] {one}" for one in messages]})
 
 
 def checked_blocks(call: Call) -> list[dict[str, Any]] | None:
@@ -140,30 +163,54 @@ def refuse_problems(error: str, problems: list[tuple[str, str]]) -> None:
 class WebApi:
     """Answers `/api/<method>` from the table."""
 
-    def __init__(self, desk: Desk, interactions: Interactions, log: CallLog) -> None:
+    def __init__(self, desk: Desk, interactions: Interactions, limits: RateLimits, log: CallLog) -> None:
         self._desk = desk
         self._interactions = interactions
+        self._limits = limits
         self._log = log
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
         args = await read_arguments(request)
-        token = str(args.pop("token", "") or "")
-        header = request.headers.get("Authorization", "")
-        if header.lower().startswith("bearer "):
-            token = header[7:].strip()
-        caller = caller_of(token, self._desk.space)
-        who = caller.user if caller else ""
-        n = self._log.append({"server": "slack", "kind": "request", "name": name, "as": who, "body": args})
+        token, basic = _credentials(request, args)
+        args |= basic
+        who, scopes = "", ""
+        n = 0
         try:
+            caller = None
+            try:
+                caller = self._desk.tokens.caller(token)
+            finally:
+                who = caller.user if caller else ""
+                n = self._log.append(
+                    {"server": "slack", "kind": "request", "name": name, "as": who, "body": _shown(args)}
+                )
+            scopes = listed(caller.scopes) if caller else ""
+            wait = self._wait(name, caller, args)
+            if wait:
+                return self._answered(n, name, {"ok": False, "error": "ratelimited"}, scopes, wait)
             body = {"ok": True, **self._answer(name, caller, token, args)}
         except Refused as refused:
             body = {"ok": False, "error": refused.error, **refused.more}
+        return self._answered(n, name, body, scopes)
+
+    def _answered(self, n: int, name: str, body: Mapping[str, Any], scopes: str, wait: int = 0) -> web.Response:
+        status = 429 if wait else 200
         text = json.dumps(body)  # as it is now: messages in it go on changing
-        row = {"server": "slack", "kind": "response", "name": name, "of": n, "status": 200}
+        row = {"server": "slack", "kind": "response", "name": name, "of": n, "status": status}
         self._log.append({**row, "body": json.loads(text)})
-        headers = {"x-slack-req-id": f"{n:032x}", "x-oauth-scopes": ",".join(sorted(self._desk.app.scopes))}
-        return web.json_response(text=text, headers=headers)
+        headers = {"x-slack-req-id": f"{n:032x}", "x-oauth-scopes": scopes}
+        headers |= {"Retry-After": str(wait)} if wait else {}
+        return web.json_response(text=text, status=status, headers=headers)
+
+    def _wait(self, name: str, caller: Caller | None, args: Mapping[str, Any]) -> int:
+        """Seconds a known caller must wait before this call."""
+        known = METHODS.get(name)
+        if known is None or caller is None:
+            return 0
+        channel = self._desk.space.channel(str(args.get("channel", "")))
+        where = channel.id if channel else str(args.get("channel", ""))
+        return self._limits.wait(name, f"{caller.kind}/{caller.user}", known.tier, where)
 
     def _answer(self, name: str, caller: Caller | None, token: str, args: dict[str, Any]) -> dict[str, Any]:
         found = METHODS.get(name)
@@ -172,26 +219,37 @@ class WebApi:
         if found.token != "none":
             if caller is None:
                 raise Refused("invalid_auth" if token else "not_authed")
-            if (caller.kind == "app") != (found.token == "app"):
+            if caller.kind not in found.token.split("_or_"):
                 raise Refused("not_allowed_token_type")
-        caller = caller or Caller("none", "")
-        granted = self._desk.app.scopes
-        if caller.is_bot and found.scope and not any(one in granted for one in found.scope.split("|")):
-            raise Refused("missing_scope", needed=found.scope.split("|")[0], provided=",".join(sorted(granted)))
+        call = Call(caller or Caller("none", ""), token, args, self._desk, self._interactions)
+        if found.scope:
+            call.need(found.scope)
         missing = [one for one in found.required if args.get(one) in (None, "")]
         if missing:
             raise bad_argument(*(f"missing required field: {one}" for one in missing))
-        return found.handler(Call(caller, args, self._desk, self._interactions))
+        return found.handler(call)
 
 
-def caller_of(token: str, space: Workspace) -> Caller | None:
-    """Who a token stands for, if it is one of this workspace."""
-    if token == BOT_TOKEN:
-        return Caller("bot", BOT_USER)
-    if token == APP_TOKEN:
-        return Caller("app", BOT_USER)
-    user = space.user(token[len("xoxp-") :]) if token.startswith("xoxp-") else None
-    return Caller("user", user) if user and user != BOT_USER else None
+def _credentials(request: web.Request, args: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """The token, from the header or the arguments, and the client's id and secret when they come as Basic."""
+    token = str(args.pop("token", "") or "")
+    kind, _, value = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip(), {}
+    if kind.lower() == "basic":
+        try:
+            client_id, _, secret = base64.b64decode(value).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return token, {}
+        return token, {"client_id": client_id, "client_secret": secret}
+    return token, {}
+
+
+def _shown(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for the log: without secrets, and files as their size."""
+    hidden = {key: "…" for key in ("client_secret", "refresh_token") if key in args}
+    files = {key: f"{len(one.content)} bytes" for key, one in args.items() if isinstance(one, Upload)}
+    return {**args, **hidden, **files}
 
 
 async def read_arguments(request: web.Request) -> dict[str, Any]:
@@ -207,9 +265,10 @@ async def read_arguments(request: web.Request) -> dict[str, Any]:
             args |= body if isinstance(body, dict) else {}
         else:
             form = await request.post()
-            args |= {key: value for key, value in form.items() if isinstance(value, str)}
-    for key in _STRUCTURED:
-        if isinstance(args.get(key), str) and args[key][:1] in ("[", "{"):
+            for key, value in form.items():
+                args[key] = Upload(value.filename, value.file.read()) if isinstance(value, web.FileField) else value
+    for key in _STRUCTURED & args.keys():
+        if isinstance(args[key], str) and args[key][:1] in ("[", "{"):
             try:
                 args[key] = json.loads(args[key])
             except ValueError:

@@ -7,33 +7,34 @@ from typing import Any
 
 from loopback.slack import shapes
 from loopback.slack.delivery import Delivery
+from loopback.slack.errors import Refused
 from loopback.slack.seed import APP_ID, BOT_ID, BOT_USER, AppDefinition
-from loopback.slack.state import Channel, File, Message, Workspace
+from loopback.slack.state import PROCESSING_S, STATUS_S, Channel, File, Message, Session, Workspace
+from loopback.slack.timers import Timers
+from loopback.slack.tokens import Tokens
 
-CHANNEL_EVENTS = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
-
-
-class Refused(Exception):
-    """A request Slack would refuse: the error name, and more fields for the reply."""
-
-    def __init__(self, error: str, **more: Any) -> None:
-        super().__init__(error)
-        self.error = error
-        self.more = more
+CHANNEL_EVENTS = {
+    "channel": "message.channels",
+    "group": "message.groups",
+    "im": "message.im",
+    "mpim": "message.mpim",
+}
 
 
 class Desk:
     """The rules of the workspace for people and the app alike."""
 
-    def __init__(self, space: Workspace, delivery: Delivery, app: AppDefinition) -> None:
+    def __init__(self, space: Workspace, delivery: Delivery, timers: Timers, app: AppDefinition) -> None:
         self.space = space
+        self.timers = timers
         self.delivery = delivery
         self.app = app
+        self.tokens = Tokens(space, app)
 
     # ---- events
 
-    def tell(self, event: Mapping[str, Any], subscription: str) -> None:
-        """Sends an event to the app if it subscribed to it."""
+    def tell(self, event: Mapping[str, Any], subscription: str, channel: Channel | None = None) -> None:
+        """Sends an event to the app if it subscribed to it; `channel` is where it happened."""
         if subscription not in self.app.events:
             return
         now = self.space.now()
@@ -58,7 +59,7 @@ class Desk:
                         "is_enterprise_install": False,
                     }
                 ],
-                "is_ext_shared_channel": False,
+                "is_ext_shared_channel": channel is not None and self.space.is_shared(channel),
                 "event_context": f"4-{secrets.token_hex(12)}",
             }
         )
@@ -66,7 +67,7 @@ class Desk:
     def _tell_message(self, channel: Channel, event: Mapping[str, Any]) -> None:
         if BOT_USER in channel.members:
             said = {**event, "channel": channel.id, "channel_type": channel.type}
-            self.tell(said, CHANNEL_EVENTS[channel.type])
+            self.tell(said, CHANNEL_EVENTS[channel.type], channel)
 
     # ---- membership
 
@@ -78,7 +79,7 @@ class Desk:
         if BOT_USER in channel.members:
             event = {"type": "member_joined_channel", "user": user, "channel": channel.id}
             event |= {"channel_type": _letter(channel), "team": self.space.team["id"]}
-            self.tell(event | ({"inviter": inviter} if inviter else {}), "member_joined_channel")
+            self.tell(event | ({"inviter": inviter} if inviter else {}), "member_joined_channel", channel)
 
     def leave(self, channel: Channel, user: str) -> None:
         if user not in channel.members:
@@ -89,7 +90,7 @@ class Desk:
         if told:
             event = {"type": "member_left_channel", "user": user, "channel": channel.id}
             event |= {"channel_type": _letter(channel), "team": self.space.team["id"]}
-            self.tell(event, "member_left_channel")
+            self.tell(event, "member_left_channel", channel)
 
     # ---- messages
 
@@ -98,7 +99,12 @@ class Desk:
         said: Message = {"type": "message", "user": user, "team": self.space.team["id"]}
         if user == BOT_USER:
             return said | {"bot_id": BOT_ID, "app_id": APP_ID, "bot_profile": shapes.bot_profile(self.space)}
-        return said | {"client_msg_id": secrets.token_hex(16)}
+        said["client_msg_id"] = secrets.token_hex(16)
+        if self.space.is_outsider(user):
+            home = self.space.users[user]["team_id"]
+            profile = shapes.user_profile(self.space, user)
+            said |= {"team": home, "user_team": home, "source_team": home, "user_profile": profile}
+        return said
 
     def post(self, channel: Channel, user: str, content: Mapping[str, Any], thread_ts: str | None = None) -> Message:
         """Adds a message; raises Refused when the thread does not exist."""
@@ -122,8 +128,9 @@ class Desk:
         mentioned = f"<@{BOT_USER}>" in said["text"] and said["user"] != BOT_USER
         if mentioned and BOT_USER in channel.members and not channel.is_im:
             heard = {key: value for key, value in event.items() if key not in ("parent_user_id", "metadata")}
-            self.tell({**heard, "type": "app_mention", "channel": channel.id}, "app_mention")
-        self._tell_message(channel, event)
+            self.tell({**heard, "type": "app_mention", "channel": channel.id}, "app_mention", channel)
+        seen = self.space.contexts.get(said["user"]) if channel.is_im else None
+        self._tell_message(channel, {**event, "app_context": seen} if seen else event)
 
     def edit(self, channel: Channel, ts: str, changes: Mapping[str, Any], by: str) -> Message:
         """Changes a message; a person's edit and a plain text change are marked as edited."""
@@ -137,7 +144,8 @@ class Desk:
         now = shapes.message(channel, said)
         fresh = f"<@{BOT_USER}>" in said["text"] and f"<@{BOT_USER}>" not in before["text"]
         if fresh and by != BOT_USER and BOT_USER in channel.members and not channel.is_im:
-            self.tell({**now, "type": "app_mention", "channel": channel.id, "event_ts": ts}, "app_mention")
+            mention = {**now, "type": "app_mention", "channel": channel.id, "event_ts": ts}
+            self.tell(mention, "app_mention", channel)
         changed = {"type": "message", "subtype": "message_changed", "hidden": True, "ts": self.space.next_ts()}
         self._tell_message(channel, {**changed, "message": now, "previous_message": before})
         return said
@@ -210,7 +218,7 @@ class Desk:
             kind = "reaction_removed" if remove else "reaction_added"
             item = {"type": "message", "channel": channel.id, "ts": ts}
             event = {"type": kind, "user": user, "reaction": name, "item": item, "item_user": said.get("user", "")}
-            self.tell({**event, "event_ts": self.space.next_ts()}, kind)
+            self.tell({**event, "event_ts": self.space.next_ts()}, kind, channel)
 
     def share(
         self, channel: Channel, files: list[File], user: str, content: Mapping[str, Any], thread_ts: str | None
@@ -236,6 +244,32 @@ class Desk:
             "initiator": session.initiator,
         }
 
+    def set_session(self, channel_id: str, thread_ts: str, session: Session) -> None:
+        """Changes a thread's session; "processing" fades when the app does not renew it."""
+        self.space.sessions[(channel_id, thread_ts)] = session
+
+        def tell() -> None:
+            if self.space.sessions.get((channel_id, thread_ts)) is session:
+                shown = self.session(channel_id, thread_ts)
+                self.space.feed.publish("session", channel=channel_id, thread_ts=thread_ts, session=shown)
+
+        tell()
+        if session.status == "processing":
+            self.timers.at(session.since + PROCESSING_S, tell)
+
+    def set_status(self, channel_id: str, thread_ts: str, text: str) -> None:
+        """Changes what the assistant is said to do, which fades when the app does not renew it."""
+        now = self.space.now()
+        self.space.statuses[(channel_id, thread_ts)] = (text, now)
+
+        def tell() -> None:
+            shown = self.space.status(channel_id, thread_ts)
+            self.space.feed.publish("status", channel=channel_id, thread_ts=thread_ts, status=shown)
+
+        tell()
+        if text:
+            self.timers.at(now + STATUS_S, tell)
+
     def stop(self, channel: Channel, thread_ts: str, user: str) -> None:
         """A person presses stop: running streams end, and the app is told; the status is the app's to change."""
         running = []
@@ -247,7 +281,35 @@ class Desk:
         event = {"type": "agent_session_stopped", "channel": channel.id, "user": user, "thread_ts": thread_ts}
         stamped = {**event, "streaming_message_ts": running, "event_ts": self.space.next_ts()}
         self.space.feed.publish("session", channel=channel.id, thread_ts=thread_ts, user=user, stopped=True)
-        self.tell(stamped, "agent_session_stopped")
+        self.tell(stamped, "agent_session_stopped", channel)
+
+    def retitle(self, channel: Channel, thread_ts: str, title: str, user: str) -> None:
+        """A person gives a session another title; the app is told."""
+        session = self.space.sessions.get((channel.id, thread_ts))
+        if session is None:
+            raise Refused("session_not_found")
+        event = {"type": "agent_session_title_changed", "channel": channel.id, "user": user}
+        event |= {"team_id": self.space.team["id"], "thread_ts": thread_ts, "title": title}
+        event |= {"previous_title": session.title} if session.title else {}
+        session.title = title
+        shown = self.session(channel.id, thread_ts)
+        self.space.feed.publish("session", channel=channel.id, thread_ts=thread_ts, session=shown)
+        self.tell({**event, "event_ts": self.space.next_ts()}, "agent_session_title_changed", channel)
+
+    def look(self, user: str, channel: Channel, ts: str = "", canvas: str = "") -> None:
+        """A person looks at something beside the open agent; what the app may see is told, now and with messages."""
+        team = self.space.team["id"]
+        entities = []
+        if BOT_USER in channel.members or not channel.is_private:
+            entities.append({"type": "slack#/types/channel_id", "value": channel.id, "team_id": team})
+            if ts:
+                value = {"channel_id": channel.id, "message_ts": ts}
+                entities.append({"type": "slack#/types/message_context", "value": value, "team_id": team})
+            if canvas:
+                entities.append({"type": "slack#/types/canvas_id", "value": canvas, "team_id": team})
+        self.space.contexts[user] = {"entities": entities}
+        event = {"type": "app_context_changed", "user": user, "channel": self.space.direct(user, BOT_USER).id}
+        self.tell({**event, "context": {"entities": entities}}, "app_context_changed")
 
 
 def _letter(channel: Channel) -> str:

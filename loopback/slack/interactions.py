@@ -12,7 +12,8 @@ from aiohttp import web
 from loopback.control import CallLog
 from loopback.slack import shapes
 from loopback.slack.blocks import message_problems, view_problems
-from loopback.slack.desk import Desk, Refused
+from loopback.slack.desk import Desk
+from loopback.slack.errors import Refused
 from loopback.slack.seed import APP_ID, BOT_ID, BOT_USER
 from loopback.slack.state import Channel, Message
 
@@ -105,6 +106,8 @@ class Interactions:
         stack = self._space.modals.setdefault(user, [])
         if len(stack) >= MODALS:
             raise Refused("push_limit_reached")
+        if self._space.modal(given.get("external_id") or ""):
+            raise Refused("duplicate_external_id")
         view = self.new_view(given, stack[-1] if stack else None)
         stack.append(view)
         self._changed(user)
@@ -129,7 +132,8 @@ class Interactions:
     async def submit(self, user: str, view: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """Submits a modal and does what the app answers: errors, update, push, clear, or close."""
         view["state"] = {"values": dict(values)}
-        payload = {**self._common(user), "type": "view_submission", "view": copy.deepcopy(view), "response_urls": []}
+        payload = {**self._common(user), "type": "view_submission", "view": copy.deepcopy(view)}
+        payload["response_urls"] = list(self._response_urls(user, view))
         answer = await self._desk.delivery.ask("interactive", "view_submission", payload)
         action = answer.get("response_action") if isinstance(answer, dict) else None
         if action == "errors":
@@ -140,16 +144,36 @@ class Interactions:
                 return {"ok": False, "error": "invalid_view", "problems": [list(one) for one in problems]}
             shown = self.update(user, view, answer["view"]) if action == "update" else self.push(user, answer["view"])
             return {"ok": True, "response_action": action, "view": shown}
+        below = [one for one in self._space.modals.get(user, []) if one is not view]
         self.close(user, all=action == "clear")
+        if action == "clear":
+            for one in below:
+                await self._tell_closed(user, one, cleared=True)
         return {"ok": True, "response_action": action or "close"}
+
+    def _response_urls(self, user: str, view: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+        """An address for each conversation chosen in a field that asks for one."""
+        for block in view["blocks"]:
+            element = block.get("element") or {}
+            if not element.get("response_url_enabled"):
+                continue
+            given = view["state"]["values"].get(block["block_id"], {}).get(element["action_id"], {})
+            chosen = given.get("selected_conversation") or given.get("selected_channel")
+            if chosen in self._space.channels:
+                where = {"block_id": block["block_id"], "action_id": element["action_id"], "channel_id": chosen}
+                yield {**where, "response_url": self.address(user, chosen, None)}
 
     async def dismiss(self, user: str, view: dict[str, Any]) -> dict[str, Any]:
         """Closes a modal without submitting; the app hears of it when it asked to."""
         self.close(user)
-        if view["notify_on_close"]:
-            payload = {**self._common(user), "type": "view_closed", "view": view, "is_cleared": False}
-            await self._desk.delivery.ask("interactive", "view_closed", payload)
+        await self._tell_closed(user, view, cleared=False)
         return {"ok": True}
+
+    async def _tell_closed(self, user: str, view: dict[str, Any], *, cleared: bool) -> None:
+        if view["notify_on_close"]:
+            payload = {**self._common(user), "type": "view_closed", "view": view, "is_cleared": cleared}
+            del payload["trigger_id"]
+            await self._desk.delivery.ask("interactive", "view_closed", payload)
 
     # ---- clicks and commands
 
@@ -220,6 +244,34 @@ class Interactions:
             said = self._respond(user, channel, told)
             return {"ok": True, "ack": told, "ts": said["ts"]}
         return {"ok": True, "ack": told}
+
+    async def shortcut(self, user: str, callback_id: str, place: tuple[Channel, Message] | None) -> dict[str, Any]:
+        """A person picks a shortcut, from a message's menu when there is a `place`."""
+        common = {**self._common(user), "callback_id": callback_id, "action_ts": self._space.next_ts()}
+        del common["api_app_id"]
+        if place is None:
+            await self._desk.delivery.ask("interactive", "shortcut", {**common, "type": "shortcut"})
+            return {"ok": True}
+        channel, said = place
+        payload = {
+            **common,
+            "type": "message_action",
+            "channel": {"id": channel.id, "name": "directmessage" if channel.is_im else channel.name},
+            "message_ts": said["ts"],
+            "message": copy.deepcopy(shapes.message(channel, said, metadata=True)),
+            "response_url": self.address(user, channel.id, None),
+        }
+        await self._desk.delivery.ask("interactive", "message_action", payload)
+        return {"ok": True}
+
+    async def suggest(self, user: str, asked: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, Any]:
+        """A person types into a select whose options the app gives; `asked` names the element and what was typed."""
+        common = self._common(user)
+        del common["trigger_id"]
+        payload = {**common, "type": "block_suggestion", **asked, **copy.deepcopy(dict(place))}
+        answer = await self._desk.delivery.ask("interactive", "block_suggestion", payload)
+        told = answer if isinstance(answer, dict) else {}
+        return {"ok": True, "options": told.get("options", []), "option_groups": told.get("option_groups", [])}
 
     def _common(self, user: str) -> dict[str, Any]:
         team = {"id": self._space.team["id"], "domain": self._space.team["domain"]}

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from loopback.slack import shapes
-from loopback.slack.delivery import NotAnswered
-from loopback.slack.desk import Desk, Refused
+from loopback.slack.desk import Desk
+from loopback.slack.envelopes import NotAnswered
+from loopback.slack.errors import Refused
 from loopback.slack.interactions import Interactions, elements_of
 from loopback.slack.seed import BOT_USER
 from loopback.slack.state import Channel, File, Message
@@ -46,6 +47,11 @@ class People:
             "stop": self._stop,
             "join": self._join,
             "leave": self._leave,
+            "shortcut": self._shortcut,
+            "suggest": self._suggest,
+            "look": self._look,
+            "rename": self._rename,
+            "read": self._read,
         }
 
     async def act(self, body: Body) -> dict[str, Any]:
@@ -180,14 +186,69 @@ class People:
         self._desk.leave(channel, who or user)
         return {"ok": True, "channel": channel.id}
 
+    async def _shortcut(self, user: str, body: Body) -> dict[str, Any]:
+        """A shortcut by its `callback_id`: of a message when `channel` and `ts` name one, else the global one."""
+        kind = "message" if body.get("ts") else "global"
+        known = [one.callback_id for one in self._desk.app.shortcuts if one.type == kind]
+        callback_id = str(body.get("callback_id", ""))
+        if callback_id not in known:
+            raise Refused("unknown_shortcut", message=f"{kind} shortcuts here: {', '.join(known) or 'none'}.")
+        if kind == "global":
+            return await self._interactions.shortcut(user, callback_id, None)
+        channel = self._channel(user, body)
+        return await self._interactions.shortcut(user, callback_id, (channel, self._said(channel, body)))
+
+    async def _suggest(self, user: str, body: Body) -> dict[str, Any]:
+        """Types `value` into an external select of a message or a modal; the reply has the app's options."""
+        if body.get("view_id"):
+            view = self._view(user, str(body["view_id"]))
+            blocks, place = view["blocks"], {"container": {"type": "view", "view_id": view["id"]}, "view": view}
+        else:
+            channel = self._channel(user, body)
+            said = self._place(user, channel, body)
+            container = {"type": "message", "message_ts": said["ts"], "channel_id": channel.id, "is_ephemeral": False}
+            shown = {"channel": {"id": channel.id, "name": channel.name}, "message": shapes.message(channel, said)}
+            blocks, place = said.get("blocks"), {"container": container, **shown}
+        found = _matching(blocks, {"action_id": body.get("action_id"), "block_id": body.get("block_id")})
+        if not found:
+            raise Refused("action_not_found")
+        block_id, element = found[0]
+        asked = {"action_id": element["action_id"], "block_id": block_id, "value": str(body.get("value", ""))}
+        return await self._interactions.suggest(user, asked, place)
+
+    async def _look(self, user: str, body: Body) -> dict[str, Any]:
+        """Looks at a channel, a message or a canvas beside the open agent; the app hears of it."""
+        channel = self._visible(user, body)
+        self._desk.look(user, channel, str(body.get("ts", "")), str(body.get("canvas", "")))
+        return {"ok": True, "channel": channel.id}
+
+    async def _rename(self, user: str, body: Body) -> dict[str, Any]:
+        """Gives an agent's session another title."""
+        channel = self._channel(user, body)
+        title = str(body.get("title", ""))
+        self._desk.retitle(channel, shapes.thread_of(self._said(channel, body)), title, user)
+        return {"ok": True, "title": title}
+
+    async def _read(self, user: str, body: Body) -> dict[str, Any]:
+        """Marks a channel as read, up to `ts` or to its end."""
+        channel = self._channel(user, body)
+        channel.last_read[user] = str(body.get("ts") or max(channel.messages, default="0"))
+        return {"ok": True, "last_read": channel.last_read[user]}
+
     # ---- finding what is meant
+
+    def _said(self, channel: Channel, body: Body) -> Message:
+        said = channel.messages.get(str(body.get("ts") or body.get("thread_ts") or ""))
+        if said is None:
+            raise Refused("message_not_found")
+        return said
 
     def _visible(self, user: str, body: Body) -> Channel:
         wanted = str(body.get("channel", ""))
         channel = self._space.channel(wanted)
         if channel is None and (other := self._space.user(wanted)):
             channel = self._space.direct(user, other)
-        if channel is None or (channel.is_private and user not in channel.members):
+        if channel is None or not self._space.may_see(channel, user):
             raise Refused("channel_not_found", message=f"There is no channel {wanted!r} for this person.")
         return channel
 
@@ -195,6 +256,8 @@ class People:
         channel = self._visible(user, body)
         if user not in channel.members:
             raise Refused("not_in_channel", message=f"This person is not in #{channel.name}.")
+        if channel.is_archived:
+            raise Refused("is_archived", message=f"#{channel.name} is archived.")
         return channel
 
     def _own(self, user: str, body: Body) -> tuple[Channel, Message]:

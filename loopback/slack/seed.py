@@ -16,25 +16,40 @@ APP_ID = "ACADRE"
 BOT_TOKEN = "xoxb-local-cadre"
 APP_TOKEN = "xapp-local-cadre"
 SIGNING_SECRET = "local-signing-secret"
+CLIENT_ID = "1000000000.2000000000"
+CLIENT_SECRET = "local-client-secret"
 
 DEFAULT_EVENTS = (
     "app_mention",
     "message.channels",
     "message.groups",
     "message.im",
+    "message.mpim",
     "member_joined_channel",
     "member_left_channel",
     "reaction_added",
     "reaction_removed",
     "app_home_opened",
     "agent_session_stopped",
+    "agent_session_title_changed",
+    "app_context_changed",
+    "file_shared",
+    "pin_added",
+    "pin_removed",
+    "subteam_created",
+    "subteam_updated",
 )
 DEFAULT_SCOPES = (
     *("app_mentions:read", "assistant:write", "chat:write", "commands"),
     *("channels:history", "channels:join", "channels:manage", "channels:read"),
     *("groups:history", "groups:read", "groups:write", "im:history", "im:read", "im:write"),
-    *("files:read", "files:write", "reactions:read", "reactions:write"),
-    *("team:read", "users:read", "users:read.email"),
+    *("mpim:history", "mpim:read", "mpim:write", "dnd:read", "emoji:read"),
+    *("files:read", "files:write", "remote_files:read", "remote_files:share", "remote_files:write"),
+    *("bookmarks:read", "bookmarks:write", "canvases:read", "canvases:write", "lists:read", "lists:write"),
+    *("calls:read", "calls:write", "links:read", "links:write", "pins:read", "pins:write"),
+    *("reactions:read", "reactions:write", "usergroups:read", "usergroups:write"),
+    *("team.billing:read", "team.preferences:read", "team:read"),
+    *("users:read", "users:read.email", "users.profile:read"),
 )
 
 SMALL_WORKSPACE: dict[str, Any] = {
@@ -43,16 +58,33 @@ SMALL_WORKSPACE: dict[str, Any] = {
         {"id": "UMAYA", "name": "maya", "real_name": "Maya Lindqvist", "title": "Finance lead"},
         {"id": "UJONAS", "name": "jonas", "real_name": "Jonas Brandsma", "title": "Controller"},
         {"id": "UPRIYA", "name": "priya", "real_name": "Priya Raman", "title": "Analyst"},
+        {"id": "UGUS", "name": "gus", "real_name": "Gus Okafor", "title": "Contractor", "is_restricted": True},
+        {"id": "UOLGA", "name": "olga", "real_name": "Olga Novak", "title": "Auditor", "team_id": "T0OTHER"},
         {"id": BOT_USER, "name": "cadre", "real_name": "Cadre", "title": "Assistant", "is_bot": True},
     ],
     "channels": [
         {"id": "CGENERAL", "name": "general", "members": ["UMAYA", "UJONAS", "UPRIYA", BOT_USER]},
         {"id": "CFINANCE", "name": "finance", "members": ["UMAYA", "UJONAS", BOT_USER]},
         {"id": "COPS", "name": "ops", "members": ["UMAYA", "UPRIYA"]},
+        {"id": "CPARTNERS", "name": "partners", "members": ["UMAYA", "UGUS", "UOLGA", BOT_USER]},
         {"id": "GBOARD", "name": "board", "members": ["UMAYA", BOT_USER], "is_private": True},
     ],
+    "usergroups": [{"id": "SFINANCE", "handle": "finance-team", "name": "Finance", "users": ["UMAYA", "UJONAS"]}],
     "messages": [{"channel": "CGENERAL", "user": "UJONAS", "text": "Good morning.", "ts": "1760000000.000100"}],
 }
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """An entry of the lightning menu ("global") or of a message's menu ("message")."""
+
+    callback_id: str
+    name: str
+    type: str
+    description: str = ""
+
+
+DEFAULT_SHORTCUTS = (Shortcut("delegate", "Delegate this", "message"), Shortcut("ask", "Ask Cadre", "global"))
 
 
 @dataclass(frozen=True)
@@ -62,18 +94,31 @@ class AppDefinition:
     scopes: frozenset[str] = frozenset(DEFAULT_SCOPES)
     events: frozenset[str] = frozenset(DEFAULT_EVENTS)
     commands: tuple[tuple[str, str], ...] = (("/cadre", "Ask Cadre"),)
+    shortcuts: tuple[Shortcut, ...] = DEFAULT_SHORTCUTS
+    unfurl_domains: tuple[str, ...] = ()
+    is_agent: bool = True
+    rotates_tokens: bool = False
 
     @classmethod
     def from_manifest(cls, path: Path) -> "AppDefinition":
         """The app as a Slack manifest declares it."""
         manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
         scopes = manifest.get("oauth_config", {}).get("scopes", {})
-        settings = manifest.get("settings", {}).get("event_subscriptions", {})
-        commands = manifest.get("features", {}).get("slash_commands", [])
+        settings = manifest.get("settings", {})
+        features = manifest.get("features", {})
+        commands = features.get("slash_commands", [])
+        shortcuts = features.get("shortcuts", [])
         return cls(
             frozenset([*scopes.get("bot", []), *scopes.get("bot_optional", [])]),
-            frozenset(settings.get("bot_events", [])),
+            frozenset(settings.get("event_subscriptions", {}).get("bot_events", [])),
             tuple((one["command"], one.get("description", "")) for one in commands),
+            tuple(
+                Shortcut(one["callback_id"], one["name"], one["type"], one.get("description", ""))
+                for one in shortcuts
+            ),
+            tuple(features.get("unfurl_domains", [])),
+            "agent_view" in features or "assistant_view" in features,
+            bool(settings.get("token_rotation_enabled")),
         )
 
 

@@ -7,17 +7,28 @@ from typing import Any
 from aiohttp import web
 
 from loopback.control import MAX_BODY, SERVICES, CallLog, Clock, Faults, add_control, api_faults, serve
-
-# Each import enters its methods into the table.
-from loopback.slack import methods_chat, methods_conversations, methods_people, methods_work  # noqa: F401
+from loopback.slack import methods  # noqa: F401  enters every method into the table
 from loopback.slack.api import WebApi
-from loopback.slack.delivery import ACK_S, Delivery
+from loopback.slack.delivery import Delivery
 from loopback.slack.desk import Desk
+from loopback.slack.envelopes import ACK_S
 from loopback.slack.interactions import Interactions
+from loopback.slack.limits import RateLimits
 from loopback.slack.people import People
-from loopback.slack.seed import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SMALL_WORKSPACE, AppDefinition
+from loopback.slack.seed import (
+    APP_TOKEN,
+    BOT_TOKEN,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SIGNING_SECRET,
+    SMALL_WORKSPACE,
+    AppDefinition,
+)
+from loopback.slack.settings import AppSettings
 from loopback.slack.sight import Sight
+from loopback.slack.signed_http import RequestUrls
 from loopback.slack.state import Workspace
+from loopback.slack.timers import Timers
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Running:
             "bot_token": BOT_TOKEN,
             "app_token": APP_TOKEN,
             "signing_secret": SIGNING_SECRET,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
         }
 
     async def close(self) -> None:
@@ -53,29 +66,40 @@ async def start(
     workspace: Mapping[str, Any] = SMALL_WORKSPACE,
     definition: AppDefinition | None = None,
     ack_s: float = ACK_S,
+    rate_limits: bool = False,
+    request_urls: RequestUrls | None = None,
 ) -> Running:
-    """Starts a workspace on 127.0.0.1; `ack_s` is how long the app may take to acknowledge."""
+    """Starts a workspace on 127.0.0.1; `ack_s` is how long the app may take to acknowledge.
+
+    With `request_urls` the app is reached by signed HTTP as soon as it answers there, else by Socket Mode.
+    """
     space = Workspace(workspace, clock)
     delivery = Delivery(log, faults, clock, ack_s)
-    desk = Desk(space, delivery, definition or AppDefinition())
-    app = _build(desk, log, faults, clock)
+    desk = Desk(space, delivery, Timers(clock), definition or AppDefinition())
+    app = _build(desk, log, faults, clock, RateLimits(clock, rate_limits))
     runner, url = await serve(app, port)
     space.url = url
     running = Running(runner, app, url)
     app[SERVICES]["slack"] = running.ready
+    if request_urls is not None:
+        await delivery.use_http(request_urls, wait=True)
     return running
 
 
-def _build(desk: Desk, log: CallLog, faults: Faults, clock: Clock) -> web.Application:
+def _build(desk: Desk, log: CallLog, faults: Faults, clock: Clock, limits: RateLimits) -> web.Application:
     interactions = Interactions(desk, log)
     people = People(desk, interactions)
     sight = Sight(desk)
-    api = WebApi(desk, interactions, log)
+    api = WebApi(desk, interactions, limits, log)
+    settings = AppSettings(desk.space, desk.delivery, limits)
 
     async def reset() -> None:
         desk.delivery.forget()
+        desk.timers.forget()
         desk.space.reset()
+        desk.tokens.reset()
         interactions.reset()
+        limits.reset()
         desk.space.feed.publish("reset")
 
     async def upload(request: web.Request) -> web.Response:
@@ -88,11 +112,18 @@ def _build(desk: Desk, log: CallLog, faults: Faults, clock: Clock) -> web.Applic
 
     app = web.Application(client_max_size=MAX_BODY, middlewares=[api_faults(faults, _called)])
     app.router.add_route("*", "/api/{method}", api.handle)
-    app.router.add_get("/link/", desk.delivery.link)
+    app.router.add_get("/link/", desk.delivery.sockets.link)
     app.router.add_post("/upload/v1/{id}", upload)
     app.router.add_post("/response/{team}/{id}", interactions.responded)
+    app.router.add_get("/_local/app", settings.handle)
+    app.router.add_post("/_local/app", settings.handle)
     app.router.add_routes(sight.routes())
-    app.on_shutdown.append(lambda _: desk.delivery.close())
+
+    async def stop(_: web.Application) -> None:
+        desk.timers.forget()
+        await desk.delivery.close()
+
+    app.on_shutdown.append(stop)
     add_control(
         app,
         server="slack",

@@ -14,6 +14,7 @@ _HIDDEN = ("metadata",)
 
 def user(space: Workspace, id: str) -> dict[str, Any]:
     one = space.users[id]
+    team = one.get("team_id", space.team["id"])
     zone = one.get("tz", "UTC")
     bot = bool(one.get("is_bot"))
     profile = {
@@ -23,7 +24,7 @@ def user(space: Workspace, id: str) -> dict[str, Any]:
         "display_name": one["name"],
         "display_name_normalized": one["name"],
         "email": one.get("email", email(space, one["name"])),
-        "team": space.team["id"],
+        "team": team,
     }
     if bot:
         del profile["email"]
@@ -31,7 +32,7 @@ def user(space: Workspace, id: str) -> dict[str, Any]:
     now = datetime.fromtimestamp(space.now(), ZoneInfo(zone))
     return {
         "id": id,
-        "team_id": space.team["id"],
+        "team_id": team,
         "name": one["name"],
         "deleted": False,
         "color": "4d6a8f",
@@ -44,12 +45,28 @@ def user(space: Workspace, id: str) -> dict[str, Any]:
         "is_owner": False,
         "is_primary_owner": False,
         "is_restricted": bool(one.get("is_restricted")),
-        "is_ultra_restricted": False,
+        "is_ultra_restricted": bool(one.get("is_ultra_restricted")),
         "is_bot": bot,
         "is_app_user": False,
         "updated": 1_700_000_000,
         "is_email_confirmed": not bot,
         "who_can_share_contact_card": "EVERYONE",
+    }
+
+
+def user_profile(space: Workspace, id: str) -> dict[str, Any]:
+    """An outsider's profile as their messages carry it."""
+    one = space.users[id]
+    return {
+        "name": one["name"],
+        "first_name": one["real_name"].partition(" ")[0],
+        "real_name": one["real_name"],
+        "display_name": one["name"],
+        "team": one.get("team_id", space.team["id"]),
+        "is_restricted": bool(one.get("is_restricted")),
+        "is_ultra_restricted": bool(one.get("is_ultra_restricted")),
+        "avatar_hash": "",
+        "image_72": "",
     }
 
 
@@ -71,21 +88,22 @@ def channel(space: Workspace, one: Channel, seen_by: str) -> dict[str, Any]:
             "priority": 0,
             "context_team_id": space.team["id"],
         }
+    shared = space.is_shared(one)
     return {
         "id": one.id,
         "name": one.name,
         "name_normalized": one.name,
         "created": one.created,
-        "creator": one.members[0] if one.members else "",
+        "creator": one.creator,
         "is_channel": not one.is_private,
-        "is_group": one.is_private,
+        "is_group": one.is_private and not one.is_mpim,
         "is_im": False,
-        "is_mpim": False,
+        "is_mpim": one.is_mpim,
         "is_private": one.is_private,
-        "is_archived": False,
+        "is_archived": one.is_archived,
         "is_general": one.name == "general",
-        "is_shared": False,
-        "is_ext_shared": False,
+        "is_shared": shared,
+        "is_ext_shared": shared,
         "is_org_shared": False,
         "is_pending_ext_shared": False,
         "pending_shared": [],
@@ -93,7 +111,7 @@ def channel(space: Workspace, one: Channel, seen_by: str) -> dict[str, Any]:
         "is_member": seen_by in one.members,
         "topic": {"value": one.topic, "creator": "", "last_set": 0},
         "purpose": {"value": one.purpose, "creator": "", "last_set": 0},
-        "previous_names": [],
+        "previous_names": one.previous_names,
         "num_members": len(one.members),
         "context_team_id": space.team["id"],
         "updated": one.created * 1000,
@@ -143,6 +161,7 @@ def file(space: Workspace, one: File) -> dict[str, Any]:
         )
     places = {place for place, _ in one.shares}
     of_type = {kind: [id for id in places if space.channels[id].type == kind] for kind in ("channel", "group", "im")}
+    of_type["group"] += [id for id in places if space.channels[id].is_mpim]
     return {
         "id": one.id,
         "created": one.created,
@@ -185,7 +204,8 @@ def permalink(space: Workspace, channel_id: str, ts: str, thread_ts: str | None)
 def person(space: Workspace, id: str) -> dict[str, str]:
     """A person as interaction payloads name them."""
     name = space.users[id]["name"]
-    return {"id": id, "username": name, "name": name, "team_id": space.team["id"]}
+    team = space.users[id].get("team_id", space.team["id"])
+    return {"id": id, "username": name, "name": name, "team_id": team}
 
 
 def thread_of(said: Mapping[str, Any]) -> str:

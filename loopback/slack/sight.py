@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from aiohttp import web
 
 from loopback.control import local_only
 from loopback.slack import shapes
-from loopback.slack.api import caller_of
 from loopback.slack.desk import Desk
+from loopback.slack.errors import Refused
 from loopback.slack.seed import BOT_USER
 from loopback.slack.state import Channel, Message, may_read
 
@@ -58,9 +59,10 @@ class Sight:
             "users": users,
             "channels": [self._summary(one) for one in space.channels.values()],
             "sessions": [self._desk.session(*key) for key in space.sessions],
-            "sockets": self._desk.delivery.sockets,
+            "sockets": self._desk.delivery.sockets.count,
             "undelivered": self._desk.delivery.waiting,
             "commands": [{"command": name, "description": told} for name, told in self._desk.app.commands],
+            "shortcuts": [asdict(one) for one in self._desk.app.shortcuts],
         }
 
     def _summary(self, channel: Channel) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class Sight:
         """A channel as one person sees it; looking at it marks it as read."""
         channel = self._channel(request)
         user = self._space.user(request.query.get("as", ""))
-        if user is None or (channel.is_private and user not in channel.members):
+        if user is None or not self._space.may_see(channel, user):
             body = {"ok": False, "error": "channel_not_found" if user else "user_not_found"}
             return web.json_response(body, status=404)
         limit = int(request.query.get("limit", str(VIEW_MESSAGES)))
@@ -176,7 +178,10 @@ class Sight:
     async def download(self, request: web.Request) -> web.StreamResponse:
         """A file's content for a token that may read it, or for the page itself, which has signed everyone in."""
         file = self._space.files.get(request.match_info["file"].rpartition("-")[2])
-        caller = caller_of(request.headers.get("Authorization", "").removeprefix("Bearer "), self._space)
+        try:
+            caller = self._desk.tokens.caller(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        except Refused as error:
+            raise web.HTTPForbidden(text=error.error) from error
         if caller is None and request.headers.get("Sec-Fetch-Site") not in ("same-origin", "none"):
             raise web.HTTPForbidden(text="a token is needed")
         if file is None or not file.uploaded or (caller is not None and not may_read(self._space, file, caller.user)):

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from loopback.control import Clock
 
@@ -23,17 +23,26 @@ class Channel:
     members: list[str]
     is_private: bool = False
     is_im: bool = False
+    is_mpim: bool = False
+    is_archived: bool = False
+    creator: str = ""
     topic: str = ""
     purpose: str = ""
     created: int = 0
+    previous_names: list[str] = field(default_factory=list)
     messages: dict[str, Message] = field(default_factory=dict)
     replies: dict[str, list[str]] = field(default_factory=dict)
     ephemerals: list[Message] = field(default_factory=list)
     last_read: dict[str, str] = field(default_factory=dict)
+    bookmarks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pins: dict[str, dict[str, Any]] = field(default_factory=dict)
+    canvas: str = ""
 
     @property
     def type(self) -> str:
-        return "im" if self.is_im else "group" if self.is_private else "channel"
+        if self.is_im:
+            return "im"
+        return "mpim" if self.is_mpim else "group" if self.is_private else "channel"
 
     def top_level(self) -> Iterator[Message]:
         """What the channel shows outside threads, oldest first."""
@@ -58,6 +67,9 @@ class File:
     content: bytes = b""
     uploaded: bool = False
     shares: list[tuple[str, str]] = field(default_factory=list)
+    external_id: str = ""  # of a remote file, which lives elsewhere
+    external_url: str = ""
+    public: bool = False  # by a link that anyone may open
 
 
 @dataclass
@@ -71,7 +83,7 @@ class Session:
 
     def seen(self, now: float) -> str:
         """The status a person sees; "processing" fades when it is not renewed."""
-        return "active" if self.status == "processing" and now - self.since > PROCESSING_S else self.status
+        return "active" if self.status == "processing" and now - self.since >= PROCESSING_S else self.status
 
 
 @dataclass
@@ -86,7 +98,21 @@ class Stream:
     title: str = ""
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     blocks: list[dict[str, Any]] = field(default_factory=list)
+    touched: float = 0.0  # when it last grew
     stopped_by_user: bool = False
+
+
+@dataclass
+class Scheduled:
+    """A message that an app asked Slack to post later."""
+
+    id: str
+    channel: str
+    user: str
+    post_at: int
+    created: int
+    content: Message
+    thread_ts: str | None = None
 
 
 class Feed:
@@ -115,6 +141,7 @@ class Workspace:
         self._seed = seed
         self._clock = clock
         self.url = ""  # known once the server listens
+        self.streams_end: Literal["absolute", "idle"] = "absolute"
         self.feed = Feed()
         self._ids = itertools.count(1)  # goes on after a reset: an id is never used twice
         self.reset()
@@ -123,15 +150,19 @@ class Workspace:
         """Back to the seeded workspace."""
         self.team: dict[str, Any] = {"domain": "local", **self._seed["team"]}
         self.users: dict[str, dict[str, Any]] = {user["id"]: dict(user) for user in self._seed["users"]}
+        self.groups: dict[str, dict[str, Any]] = {one["id"]: dict(one) for one in self._seed.get("usergroups", [])}
         self.channels: dict[str, Channel] = {}
         self.files: dict[str, File] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
         self.statuses: dict[tuple[str, str], tuple[str, float]] = {}
+        self.contexts: dict[str, dict[str, Any]] = {}  # what each person looks at beside the agent
         self.prompts: dict[tuple[str, str], list[dict[str, str]]] = {}
         self.streams: dict[tuple[str, str], Stream] = {}
         self.homes: dict[str, dict[str, Any]] = {}
         self.home_sources: dict[str, dict[str, Any]] = {}  # as published, to tell a change from a repetition
         self.modals: dict[str, list[dict[str, Any]]] = {}
+        self.scheduled: dict[str, Scheduled] = {}
+        self.documents: dict[str, dict[str, Any]] = {}  # canvases, lists, calls and reminders by id
         self._last_us = 0
         for one in self._seed["channels"]:
             self.channels[one["id"]] = Channel(
@@ -141,6 +172,7 @@ class Workspace:
                 bool(one.get("is_private")),
                 topic=one.get("topic", ""),
                 purpose=one.get("purpose", ""),
+                creator=(one.get("members") or [""])[0],
                 created=int(one.get("created", 1_700_000_000)),
             )
         for said in sorted(self._seed.get("messages", []), key=lambda message: float(message["ts"])):
@@ -169,6 +201,31 @@ class Workspace:
             return wanted
         return next((id for id, one in self.users.items() if one["name"] == wanted), None)
 
+    def is_outsider(self, user: str) -> bool:
+        """Whether someone belongs to another workspace and is here by a shared channel."""
+        return bool(self.users[user].get("team_id", self.team["id"]) != self.team["id"])
+
+    def is_guest(self, user: str) -> bool:
+        one = self.users[user]
+        return bool(one.get("is_restricted") or one.get("is_ultra_restricted") or self.is_outsider(user))
+
+    def may_see(self, channel: Channel, user: str) -> bool:
+        """Whether someone finds this channel: public ones are open to full members, the rest to who is inside."""
+        if user in channel.members:
+            return True
+        return not channel.is_private and user in self.users and not self.is_guest(user)
+
+    def is_shared(self, channel: Channel) -> bool:
+        """Whether people of another workspace are in it."""
+        return any(self.is_outsider(one) for one in channel.members)
+
+    def group(self, name: str) -> str | None:
+        """The id of a user group by id or handle."""
+        wanted = name.removeprefix("@")
+        if wanted in self.groups:
+            return wanted
+        return next((id for id, one in self.groups.items() if one["handle"] == wanted and not one.get("off")), None)
+
     def channel(self, name: str) -> Channel | None:
         """A channel by id, or by name with or without `#`."""
         wanted = name.removeprefix("#")
@@ -188,6 +245,20 @@ class Workspace:
         self.channels[id] = channel
         self.feed.publish("im_created", channel=id)
         return channel
+
+    def together(self, people: list[str]) -> Channel:
+        """The group conversation of more than two people, opened when there is none yet."""
+        wanted = sorted(set(people))
+        for channel in self.channels.values():
+            if channel.is_mpim and sorted(channel.members) == wanted:
+                return channel
+        name = "mpdm-" + "--".join(self.users[id]["name"] for id in wanted) + "-1"
+        id = self.new_id("G")
+        self.channels[id] = Channel(
+            id, name, wanted, is_private=True, is_mpim=True, creator=people[0], created=int(self.now())
+        )
+        self.feed.publish("im_created", channel=id)
+        return self.channels[id]
 
     # ---- messages
 
@@ -224,7 +295,7 @@ class Workspace:
     def status(self, channel: str, thread: str) -> str:
         """The assistant status shown under a thread, gone after two minutes."""
         text, since = self.statuses.get((channel, thread), ("", 0.0))
-        return text if self.now() - since <= STATUS_S else ""
+        return text if self.now() - since < STATUS_S else ""
 
     def modal(self, view_id: str) -> tuple[str, dict[str, Any]] | None:
         """The person and the open view with this id or external id."""

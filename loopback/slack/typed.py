@@ -40,7 +40,8 @@ def _named(text: str, space: Workspace) -> str:
             if name in ("here", "channel", "everyone"):
                 return f"<!{name}>"
             user = space.user(name) or space.user(name.lower())
-            return f"<@{user}>" if user else found.group()
+            group = space.group(name)
+            return f"<@{user}>" if user else f"<!subteam^{group}>" if group else found.group()
         channel = space.channel(name)
         return f"<#{channel.id}|{channel.name}>" if channel and not channel.is_im else found.group()
 

@@ -5,13 +5,15 @@ import json
 from contextlib import asynccontextmanager
 
 import aiohttp
+from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.websockets import AsyncSocketModeHandler as WebsocketsHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from loopback.control import CallLog, Clock, Faults
 from loopback.slack import start
-from loopback.slack.seed import APP_TOKEN, BOT_TOKEN
+from loopback.slack.seed import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 PATIENCE_S = 20
 
@@ -44,6 +46,10 @@ class Stage:
 
     async def fault(self, **spec):
         await self.http.post(f"{self.running.url}/_local/fault", json=spec)
+
+    async def set(self, **what):
+        """Changes the app's settings."""
+        return await (await self.http.post(f"{self.running.url}/_local/app", json=what)).json()
 
     async def raw(self, method, token=BOT_TOKEN, **arguments):
         """A call without the SDK, as a form."""
@@ -104,19 +110,44 @@ async def local_slack(**options):
 
 
 @asynccontextmanager
-async def connected(stage, register):
-    """A Bolt app on the workspace; `register(app, stage)` adds its listeners."""
-    app = AsyncApp(client=AsyncWebClient(token=BOT_TOKEN, base_url=stage.api_url))
+async def connected(stage, register, way="aiohttp"):
+    """A Bolt app on the workspace; `register(app, stage)` adds its listeners, `way` is how events reach it."""
+    client = AsyncWebClient(token=BOT_TOKEN, base_url=stage.api_url)
+    app = AsyncApp(client=client, signing_secret=SIGNING_SECRET)
     register(app, stage)
-    handler = AsyncSocketModeHandler(app, APP_TOKEN)
+    async with signed_http(stage, app) if way == "http" else socket_mode(app, HANDLERS[way]):
+        yield app
+
+
+HANDLERS = {"aiohttp": AsyncSocketModeHandler, "websockets": WebsocketsHandler}
+
+
+@asynccontextmanager
+async def socket_mode(app, handler):
+    handler = handler(app, APP_TOKEN)
     await handler.connect_async()
     try:
-        yield app
+        yield
     finally:
         await handler.close_async()
 
 
-def run(scenario, register=None, **options):
+@asynccontextmanager
+async def signed_http(stage, app):
+    """The app as a web server, entered as the request URL."""
+    server = web.AppRunner(app.web_app("/slack/events"))
+    await server.setup()
+    try:
+        await web.TCPSite(server, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{server.addresses[0][1]}/slack/events"
+        told = await stage.set(request_url=url)
+        assert told["ok"], told
+        yield
+    finally:
+        await server.cleanup()
+
+
+def run(scenario, register=None, way="aiohttp", **options):
     """Runs `scenario(stage)`, with a Bolt app connected when `register` is given."""
 
     async def whole():
@@ -124,7 +155,7 @@ def run(scenario, register=None, **options):
             if register is None:
                 await scenario(stage)
                 return
-            async with connected(stage, register):
+            async with connected(stage, register, way):
                 await scenario(stage)
 
     asyncio.run(asyncio.wait_for(whole(), 60))

@@ -202,7 +202,7 @@ def test_membership_is_joined_left_and_invited():
         assert await refusal(stage.client.chat_postMessage(channel="COPS", text="x")) == "not_in_channel"
         await stage.person("maya").conversations_invite(channel="COPS", users="UCADRE")
         mine = await stage.client.users_conversations(types="public_channel,private_channel")
-        assert [one["name"] for one in mine["channels"]] == ["general", "finance", "ops", "board"]
+        assert [one["name"] for one in mine["channels"]] == ["general", "finance", "ops", "partners", "board"]
         hidden = await stage.person("jonas").conversations_list(types="public_channel,private_channel")
         assert "board" not in [one["name"] for one in hidden["channels"]]
 

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from loopback.slack import shapes
-from loopback.slack.api import Call, bad_argument, method
-from loopback.slack.desk import Refused
+from loopback.slack.api import Call, method
+from loopback.slack.errors import Refused, bad_argument
 from loopback.slack.seed import BOT_USER
 from loopback.slack.state import Channel, Message
 
 T = TypeVar("T")
 
-READ = "channels:read|groups:read|im:read"
-HISTORY = {"channel": "channels:history", "group": "groups:history", "im": "im:history"}
-KINDS = {"channel": "public_channel", "group": "private_channel", "im": "im"}
+MANAGE = "channels:manage|groups:write|mpim:write|channels:write"
+READ = "channels:read|groups:read|im:read|mpim:read"
+HISTORY = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
+KINDS = {"channel": "public_channel", "group": "private_channel", "im": "im", "mpim": "mpim"}
 
 
 def paged(call: Call, items: Sequence[T], default: int = 100, most: int = 999) -> tuple[Sequence[T], dict[str, Any]]:
@@ -30,25 +31,25 @@ def paged(call: Call, items: Sequence[T], default: int = 100, most: int = 999) -
     return items[start:end], {"next_cursor": following}
 
 
-@method("conversations.list", scope=READ)
+@method("conversations.list", scope=READ, tier=2)
 def list_conversations(call: Call) -> dict[str, Any]:
     kinds = call.listed("types") or ["public_channel"]
     shown = [
         one
         for one in call.space.channels.values()
-        if KINDS[one.type] in kinds and (not one.is_private or call.caller.user in one.members)
+        if KINDS[one.type] in kinds and call.space.may_see(one, call.caller.user)
     ]
     page, more = paged(call, shown)
     channels = [shapes.channel(call.space, one, call.caller.user) for one in page]
     return {"channels": channels, "response_metadata": more}
 
 
-@method("users.conversations", scope=READ)
+@method("users.conversations", scope=READ, tier=2)
 def users_conversations(call: Call) -> dict[str, Any]:
     user = call.text("user", call.caller.user)
     kinds = call.listed("types") or ["public_channel"]
     shown = [one for one in call.space.channels.values() if KINDS[one.type] in kinds and user in one.members]
-    page, more = paged(call, [one for one in shown if not one.is_private or call.caller.user in one.members])
+    page, more = paged(call, [one for one in shown if call.space.may_see(one, call.caller.user)])
     channels = [shapes.channel(call.space, one, call.caller.user) for one in page]
     for one in channels:
         one.pop("is_member", None)  # Slack leaves both out here
@@ -56,7 +57,7 @@ def users_conversations(call: Call) -> dict[str, Any]:
     return {"channels": channels, "response_metadata": more}
 
 
-@method("conversations.info", required=("channel",), scope=READ)
+@method("conversations.info", required=("channel",), scope=READ, tier=3)
 def info(call: Call) -> dict[str, Any]:
     channel = call.channel(member=False)
     shown = shapes.channel(call.space, channel, call.caller.user)
@@ -65,7 +66,7 @@ def info(call: Call) -> dict[str, Any]:
     return {"channel": shown}
 
 
-@method("conversations.members", required=("channel",), scope=READ)
+@method("conversations.members", required=("channel",), scope=READ, tier=4)
 def members(call: Call) -> dict[str, Any]:
     page, more = paged(call, call.channel(member=False).members)
     return {"members": list(page), "response_metadata": more}
@@ -73,9 +74,7 @@ def members(call: Call) -> dict[str, Any]:
 
 def _readable(call: Call) -> Channel:
     channel = call.channel()
-    scope = HISTORY[channel.type]
-    if call.caller.is_bot and scope not in call.desk.app.scopes:
-        raise Refused("missing_scope", needed=scope, provided=",".join(sorted(call.desk.app.scopes)))
+    call.need(f"{HISTORY[channel.type]}:history")
     return channel
 
 
@@ -95,7 +94,7 @@ def _within(call: Call, said: list[Message]) -> list[Message]:
     return [one for one in said if fits(float(one["ts"]))]
 
 
-@method("conversations.history", required=("channel",))
+@method("conversations.history", required=("channel",), tier=3)
 def history(call: Call) -> dict[str, Any]:
     channel = _readable(call)
     page, more = paged(call, _within(call, list(channel.top_level())[::-1]))
@@ -110,7 +109,7 @@ def history(call: Call) -> dict[str, Any]:
     return reply | ({"response_metadata": more} if more["next_cursor"] else {})
 
 
-@method("conversations.replies", required=("channel", "ts"))
+@method("conversations.replies", required=("channel", "ts"), tier=3)
 def replies(call: Call) -> dict[str, Any]:
     channel = _readable(call)
     ts = call.text("ts")
@@ -127,7 +126,7 @@ def replies(call: Call) -> dict[str, Any]:
     return reply | ({"response_metadata": more} if more["next_cursor"] else {})
 
 
-@method("conversations.join", required=("channel",), scope="channels:join")
+@method("conversations.join", required=("channel",), scope="channels:join", tier=3)
 def join(call: Call) -> dict[str, Any]:
     channel = call.channel(member=False)
     if channel.is_private:
@@ -140,7 +139,7 @@ def join(call: Call) -> dict[str, Any]:
     return shown
 
 
-@method("conversations.leave", required=("channel",), scope="channels:manage|groups:write|channels:write")
+@method("conversations.leave", required=("channel",), scope=MANAGE, tier=3)
 def leave(call: Call) -> dict[str, Any]:
     channel = call.channel(member=False)
     if call.caller.user not in channel.members:
@@ -149,7 +148,7 @@ def leave(call: Call) -> dict[str, Any]:
     return {}
 
 
-@method("conversations.invite", required=("channel", "users"), scope="channels:manage|groups:write|channels:write")
+@method("conversations.invite", required=("channel", "users"), scope=MANAGE, tier=3)
 def invite(call: Call) -> dict[str, Any]:
     channel = call.channel()
     for user in call.listed("users"):
@@ -161,13 +160,13 @@ def invite(call: Call) -> dict[str, Any]:
     return {"channel": shapes.channel(call.space, channel, call.caller.user)}
 
 
-@method("conversations.kick", required=("channel", "user"), scope="channels:manage|groups:write|channels:write")
+@method("conversations.kick", required=("channel", "user"), scope=MANAGE, tier=3)
 def kick(call: Call) -> dict[str, Any]:
     call.desk.leave(call.channel(), call.text("user"))
     return {}
 
 
-@method("conversations.open", scope="im:write")
+@method("conversations.open", scope="im:write", tier=3)
 def open_conversation(call: Call) -> dict[str, Any]:
     if call.text("channel"):
         channel = call.channel()
@@ -189,13 +188,13 @@ def open_conversation(call: Call) -> dict[str, Any]:
     return {"channel": shown}
 
 
-@method("conversations.mark", required=("channel", "ts"), scope="channels:manage|channels:write")
+@method("conversations.mark", required=("channel", "ts"), scope="channels:manage|channels:write", tier=3)
 def mark(call: Call) -> dict[str, Any]:
     call.channel().last_read[call.caller.user] = call.text("ts")
     return {}
 
 
-@method("conversations.setTopic", required=("channel",), scope="channels:manage|groups:write")
+@method("conversations.setTopic", required=("channel",), scope="channels:manage|groups:write", tier=2)
 def set_topic(call: Call) -> dict[str, Any]:
     channel = call.channel()
     channel.topic = call.text("topic")

@@ -5,12 +5,12 @@ from typing import Any
 from loopback.slack import shapes
 from loopback.slack.api import Call, method
 from loopback.slack.blocks import message_problems
-from loopback.slack.desk import Refused
-from loopback.slack.methods_conversations import paged
+from loopback.slack.errors import Refused
+from loopback.slack.methods.conversations import paged
 from loopback.slack.seed import APP_ID, BOT_ID, BOT_USER
 
 
-@method("api.test", token="none")
+@method("api.test", token="none", tier=4)
 def api_test(call: Call) -> dict[str, Any]:
     if call.text("error"):
         raise Refused(call.text("error"), args=dict(call.args))
@@ -34,7 +34,7 @@ def auth_test(call: Call) -> dict[str, Any]:
 @method("apps.connections.open", token="app")
 def connections_open(call: Call) -> dict[str, Any]:
     host = call.space.url.removeprefix("http://")
-    return {"url": f"ws://{host}/link/?ticket={call.desk.delivery.ticket()}&app_id={APP_ID}"}
+    return {"url": f"ws://{host}/link/?ticket={call.desk.delivery.sockets.ticket()}&app_id={APP_ID}"}
 
 
 @method("blocks.validate", token="none")
@@ -43,21 +43,22 @@ def blocks_validate(call: Call) -> dict[str, Any]:
     return {"errors": [{"code": "invalid_blocks", "message": what, "pointer": where} for what, where in problems]}
 
 
-@method("users.info", required=("user",), scope="users:read")
+@method("users.info", required=("user",), scope="users:read", tier=4)
 def users_info(call: Call) -> dict[str, Any]:
     if call.text("user") not in call.space.users:
         raise Refused("user_not_found")
-    return {"user": shapes.user(call.space, call.text("user"))}
+    shown = shapes.user(call.space, call.text("user"))
+    return {"user": shown | {"is_stranger": True} if call.space.is_outsider(call.text("user")) else shown}
 
 
-@method("users.list", scope="users:read")
+@method("users.list", scope="users:read", tier=2)
 def users_list(call: Call) -> dict[str, Any]:
     page, more = paged(call, list(call.space.users), default=1000, most=1000)
     members = [shapes.user(call.space, id) for id in page]
     return {"members": members, "cache_ts": int(call.space.now()), "response_metadata": more}
 
 
-@method("users.lookupByEmail", required=("email",), scope="users:read.email")
+@method("users.lookupByEmail", required=("email",), scope="users:read.email", tier=3)
 def lookup_by_email(call: Call) -> dict[str, Any]:
     for id in call.space.users:
         shown = shapes.user(call.space, id)
@@ -66,7 +67,7 @@ def lookup_by_email(call: Call) -> dict[str, Any]:
     raise Refused("users_not_found")
 
 
-@method("team.info", scope="team:read")
+@method("team.info", scope="team:read", tier=3)
 def team_info(call: Call) -> dict[str, Any]:
     team = call.space.team
     icon = {"image_default": True}
@@ -76,7 +77,7 @@ def team_info(call: Call) -> dict[str, Any]:
     return {"team": {**told, "icon": icon}}
 
 
-@method("bots.info", scope="users:read")
+@method("bots.info", scope="users:read", tier=3)
 def bots_info(call: Call) -> dict[str, Any]:
     if call.text("bot", BOT_ID) != BOT_ID:
         raise Refused("bot_not_found")

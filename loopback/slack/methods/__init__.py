@@ -1,0 +1,12 @@
+"""The methods of the Web API; importing this package enters all of them into the table."""
+
+from loopback.slack.methods import (  # noqa: F401
+    agents,
+    chat,
+    conversations,
+    files,
+    people,
+    reactions,
+    streams,
+    views,
+)
