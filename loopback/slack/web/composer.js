@@ -74,8 +74,8 @@ export function createComposer(options) {
   let choices = { start: 0, list: [] };
   let active = 0;
   const popup = h("ul", { class: "choices-popup", role: "listbox", id, hidden: true, "aria-label": "Suggestions" });
-  const area = h("textarea", { rows: "1", placeholder: options.placeholder, "aria-label": options.label, role: "combobox",
-    "aria-autocomplete": "list", "aria-controls": id, "aria-expanded": "false" });
+  const area = h("textarea", { rows: "1", placeholder: options.placeholder, "aria-label": options.label,
+    "aria-autocomplete": "list", "aria-controls": id });
   const button = h("button", { type: "submit", class: "send", "aria-label": "Send message", disabled: true }, icon("send"));
   let files = [];
   const tray = h("ul", { class: "tray", "aria-label": "Files to send", hidden: true });
@@ -89,7 +89,6 @@ export function createComposer(options) {
   const hide = () => {
     popup.hidden = true;
     choices = { start: 0, list: [] };
-    area.setAttribute("aria-expanded", "false");
     area.removeAttribute("aria-activedescendant");
   };
   const grow = () => {
@@ -119,7 +118,6 @@ export function createComposer(options) {
       onmousedown: (event) => { event.preventDefault(); pick(index); },
     }, choice.lead, h("strong", {}, choice.label), h("span", { class: "muted" }, choice.note))));
     popup.hidden = !choices.list.length;
-    area.setAttribute("aria-expanded", String(!popup.hidden));
     if (!popup.hidden) area.setAttribute("aria-activedescendant", `${id}-${active}`);
   };
   const complete = () => {

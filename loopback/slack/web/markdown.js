@@ -165,13 +165,15 @@ function table(lines, start, ctx) {
   const head = cells(lines[start]);
   const align = cells(lines[start + 1]).map((rule) =>
     rule.endsWith(":") ? (rule.startsWith(":") ? "center" : "right") : "left");
-  const row = (values, tag) => h("tr", {}, head.map((_, column) =>
-    h(tag, { class: `align-${align[column] || "left"}`, scope: tag === "th" ? "col" : null }, inline(values[column] || "", ctx))));
+  const cell = (words, column, tag) =>
+    h(tag, { class: `align-${align[column] || "left"}`, scope: tag === "th" ? "col" : null }, inline(words, ctx));
+  const row = (values, tag) => h("tr", {}, head.map((_, column) => // a column without a name has no header
+    cell(values[column] || "", column, values[column] ? tag : "td")));
   let i = start + 2;
   const body = [];
   for (; i < lines.length && lines[i].includes("|") && lines[i].trim(); i += 1) body.push(row(cells(lines[i]), "td"));
   const grid = h("table", {}, h("thead", {}, row(head, "th")), h("tbody", {}, body));
-  return [h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Table" }, grid), i];
+  return [h("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Table" }, grid), i];
 }
 
 /** A list from `start`; deeper indentation nests, `[x]` makes a task. */

@@ -39,7 +39,8 @@ function grid(rows, settings, caption, headerColumn, ctx) {
   const align = alignments(rows, settings, headerColumn);
   const cell = (value, column, head) => {
     const wrap = settings?.[column]?.is_wrapped ? " wrapped" : "";
-    const scope = head ? "col" : column === headerColumn ? "row" : null;
+    const named = cellText(value).trim();
+    const scope = !named ? null : head ? "col" : column === headerColumn ? "row" : null;
     return h(scope ? "th" : "td", { class: `align-${align[column] || "left"}${wrap}`, scope }, cellContent(value, ctx));
   };
   const line = (row, head) => h("tr", { class: !head && isTotal(row) ? "total" : null }, row.map((value, column) => cell(value, column, head)));
@@ -51,7 +52,7 @@ function grid(rows, settings, caption, headerColumn, ctx) {
 
 /** A box that scrolls sideways; its edge fades while there is more to see. */
 function box(label, content) {
-  const node = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": label }, content);
+  const node = h("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": label }, content);
   const fade = () => node.classList.toggle("more", node.scrollWidth - node.scrollLeft - node.clientWidth > 6);
   node.addEventListener("scroll", fade, { passive: true });
   new ResizeObserver(fade).observe(node);
