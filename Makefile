@@ -18,8 +18,13 @@ $(READY): requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/cadre demo
 
-test: setup
+# The story in a browser is told where the system has one.
+test: setup $(if $(shell command -v chromium chromium-browser google-chrome),$(VENV)/.browser)
 	$(BIN)/python -m pytest
+
+$(VENV)/.browser: requirements-browser.lock | setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-browser.lock
+	@touch $@
 
 check: setup
 	$(BIN)/ruff format --check bot connectors loopback skills tests
