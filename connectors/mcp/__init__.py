@@ -11,11 +11,15 @@ from .errors import (
     ProtocolFailure,
     QuestionLost,
     ServerDown,
+    SignInFailed,
     StillWorking,
     UnknownOutcome,
     UnknownTool,
 )
+from .grants import MemoryGrants
 from .host import McpHost, ServerStatus
+from .oauth import SignIn
+from .pins import Change, changes
 from .ports import (
     SERVICE,
     Answer,
@@ -29,6 +33,7 @@ from .ports import (
     Sampler,
     StoredGrant,
 )
+from .skills import PublishedSkill, SkillMismatch
 
 __all__ = [
     "SERVICE",
@@ -40,13 +45,16 @@ __all__ = [
     "CallResult",
     "CallTimeout",
     "Caller",
+    "Change",
     "Grant",
     "GrantStore",
     "InputRequired",
     "McpFailure",
     "McpHost",
+    "MemoryGrants",
     "Parked",
     "ProtocolFailure",
+    "PublishedSkill",
     "Question",
     "QuestionLost",
     "Registration",
@@ -54,10 +62,14 @@ __all__ = [
     "ServerConfig",
     "ServerDown",
     "ServerStatus",
+    "SignIn",
+    "SignInFailed",
+    "SkillMismatch",
     "StillWorking",
     "StoredGrant",
     "ToolInfo",
     "UnknownOutcome",
     "UnknownTool",
+    "changes",
     "read_config",
 ]

@@ -1,46 +1,35 @@
-"""Servers from the `mcpServers` shape that the ecosystem shares; one bad entry never drops the others."""
+"""Servers from the `mcpServers` shape that the ecosystem shares; one bad entry never drops the others.
+
+What is ours alone stands in each entry's `x-cadre`. Secrets come in by reference, `${VAR}` or `${VAR:-default}`.
+"""
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from .settings import Grant, OAuthConfig, Performer, Scope, ServerConfig, Transport
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9-]+")
-_LIMITS = ("start_timeout", "idle_timeout", "total_timeout", "max_message_bytes", "max_text_bytes")
-_KNOWN = {"command", "args", "env", "cwd", "type", "url", "headers", "x-cadre"}
-
-
-@dataclass(frozen=True)
-class ServerConfig:
-    """One server: a command to start, or an address to reach."""
-
-    alias: str
-    command: str | None = None
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    cwd: str | None = None
-    url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    start_timeout: float = 30.0
-    idle_timeout: float = 60.0
-    total_timeout: float = 600.0
-    max_message_bytes: int = 16 * 1024 * 1024
-    max_text_bytes: int = 2 * 1024 * 1024
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-
-    def redacted(self, text: str) -> str:
-        """The text without the values that came in by reference."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
-
-    def fingerprint(self) -> str:
-        """What identifies this server's software for what is remembered about it."""
-        parts = json.dumps([self.alias, self.command, self.args, self.url])
-        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+_SECRET_NAME = re.compile(r"authorization|cookie|key|password|secret|token", re.IGNORECASE)
+_KNOWN = {"command", "args", "env", "cwd", "type", "url", "headers", "oauth", "x-cadre"}
+_NUMBERS = (
+    "start_timeout", "idle_timeout", "total_timeout", "question_hold", "idle_stop", "max_parallel",
+    "max_message_bytes", "max_text_bytes",
+)  # fmt: skip
+_SWITCHES = ("trust", "sampling", "check_output")
+_CHOICES: dict[str, tuple[str, ...]] = {"performer": get_args(Performer), "scope": get_args(Scope)}
+_LISTS = ("always_load", "allow", "deny", "channels")
+_TRANSPORTS = {"stdio": "stdio", "http": "http", "streamable-http": "http", "streamableHttp": "http", "sse": "sse"}
+_OAUTH = {
+    "clientId": "client_id", "clientSecret": "client_secret", "scope": "scope", "issuer": "issuer", "grant": "grant",
+    "privateKey": "private_key", "algorithm": "algorithm", "assertion": "assertion",
+    "assertionFile": "assertion_file", "idpTokenEndpoint": "idp_token_endpoint", "idpClientId": "idp_client_id",
+    "idToken": "id_token",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,77 +45,156 @@ class _Unusable(Exception):
 
 
 def read_config(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
-    """Reads `{"mcpServers": {alias: {command, args, env} | {url, headers}}}`; `${VAR}` comes from `environ`."""
-    entries = data.get("mcpServers", {})
-    servers: dict[str, ServerConfig] = {}
+    """Reads `{"mcpServers": {alias: {command, args, env} | {url, headers, oauth}}}`; `${VAR}` is of `environ`."""
     problems: list[str] = []
+    if "mcpServers" not in data and "servers" in data:
+        data = {"mcpServers": data["servers"]}
+        problems.append("The servers are under `servers`; `mcpServers` is the usual name.")
+    entries = data.get("mcpServers", {})
     if not isinstance(entries, Mapping):
-        return Config((), ("mcpServers is not a mapping of names to servers.",))
+        return Config((), (*problems, "mcpServers is not a mapping of names to servers."))
+    servers: dict[str, ServerConfig] = {}
     for name, entry in entries.items():
         alias = _NOT_A_NAME.sub("-", str(name)).strip("-")
         try:
             if not alias or alias in servers:
                 raise _Unusable("its name is empty or taken once it is written with letters, digits and -")
-            servers[alias] = _server(alias, entry, environ)
+            if not isinstance(entry, Mapping):
+                raise _Unusable("its entry is not a mapping")
+            servers[alias] = _Entry(alias, entry, environ).server()
         except _Unusable as error:
             problems.append(f"MCP server {name}: {error}.")
             continue
-        unknown = sorted(set(entry) - _KNOWN)
-        if unknown:
+        if unknown := _unknown(entry):
             problems.append(f"MCP server {name}: ignored {', '.join(unknown)}.")
     return Config(tuple(servers.values()), tuple(problems))
 
 
-def _server(alias: str, entry: Any, environ: Mapping[str, str]) -> ServerConfig:
-    if not isinstance(entry, Mapping):
-        raise _Unusable("its entry is not a mapping")
-    secrets: list[str] = []
+def _unknown(entry: Mapping[str, Any]) -> list[str]:
+    ours = {*_NUMBERS, *_SWITCHES, *_CHOICES, *_LISTS, "mode"}
+    return sorted(
+        [key for key in entry if key not in _KNOWN]
+        + [f"x-cadre.{key}" for key in entry.get("x-cadre") or {} if key not in ours]
+        + [f"oauth.{key}" for key in entry.get("oauth") or {} if key not in {*_OAUTH, "callbackPort"}]
+    )
 
-    def expanded(value: Any) -> str:
+
+class _Entry:
+    """One entry being read, with the secrets that came in by reference."""
+
+    def __init__(self, alias: str, entry: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self._alias = alias
+        self._entry = entry
+        self._environ = environ
+        self._secrets: list[str] = []
+
+    def server(self) -> ServerConfig:
+        entry = self._entry
+        command, url = entry.get("command"), entry.get("url")
+        if (command is None) == (url is None):
+            raise _Unusable("it needs either a command or a url")
+        args = entry.get("args") or []
+        if not isinstance(args, list):
+            raise _Unusable("args is not a list")
+        url = self._text(url) if url is not None else None
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise _Unusable("its url is not an http address")
+        return ServerConfig(
+            alias=self._alias,
+            transport=self._transport(url),
+            command=self._text(command) if command is not None else None,
+            args=tuple(self._text(a) for a in args),
+            env=self._mapping("env"),
+            cwd=self._text(entry["cwd"]) if entry.get("cwd") else None,
+            url=url,
+            headers=self._mapping("headers"),
+            oauth=self._oauth(),
+            **self._ours(),
+            fingerprint=_fingerprint(self._alias, entry),
+            secrets=tuple(self._secrets),
+        )
+
+    def _transport(self, url: str | None) -> Transport:
+        given = self._entry.get("type") or ("stdio" if url is None else "http")
+        if given not in _TRANSPORTS:
+            raise _Unusable(f"its type is {given!r}, not stdio, http or sse")
+        transport = _TRANSPORTS[given]
+        if (transport == "stdio") != (url is None):
+            raise _Unusable(f"its type is {given} but it has {'no url' if url is None else 'a url'}")
+        return transport  # type: ignore[return-value]
+
+    def _text(self, value: Any) -> str:
         if not isinstance(value, str):
             raise _Unusable(f"{value!r} should be text")
 
         def look_up(found: re.Match[str]) -> str:
             name, default = found.group(1), found.group(2)
-            given = environ.get(name) or default
+            given = self._environ.get(name) or default
             if given is None:
                 raise _Unusable(f"the environment has no {name}")
-            if name in environ and len(given) >= 4:
-                secrets.append(given)
+            if name in self._environ and len(given) >= 4:
+                self._secrets.append(given)
             return given
 
         # Addresses and keys are often pasted with a line end or a zero-width space.
         return _REFERENCE.sub(look_up, value).strip().strip("\u200b\ufeff")
 
-    def mapping(key: str) -> dict[str, str]:
-        given = entry.get(key) or {}
+    def _mapping(self, key: str) -> dict[str, str]:
+        given = self._entry.get(key) or {}
         if not isinstance(given, Mapping):
             raise _Unusable(f"{key} is not a mapping")
-        return {str(k): expanded(v) for k, v in given.items()}
+        read = {str(k): self._text(v) for k, v in given.items()}
+        self._secrets += [v for k, v in read.items() if _SECRET_NAME.search(k) and len(v) >= 4]
+        return read
 
-    command, url = entry.get("command"), entry.get("url")
-    if (command is None) == (url is None):
-        raise _Unusable("it needs either a command or a url")
-    if entry.get("type") == "sse":
-        raise _Unusable("the SSE transport is not supported, only stdio and streamable HTTP")
-    args = entry.get("args") or []
-    if not isinstance(args, list):
-        raise _Unusable("args is not a list")
-    ours = entry.get("x-cadre") or {}
-    limits: dict[str, Any] = {k: ours[k] for k in _LIMITS if k in ours}
-    if not all(isinstance(n, int | float) and n > 0 for n in limits.values()):
-        raise _Unusable("a limit in x-cadre is not a positive number")
-    url = expanded(url) if url is not None else None
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise _Unusable("its url is not an http address")
-    return ServerConfig(
-        alias,
-        expanded(command) if command is not None else None,
-        tuple(expanded(a) for a in args),
-        mapping("env"),
-        expanded(entry["cwd"]) if entry.get("cwd") else None,
-        url,
-        mapping("headers"),
-        secrets=tuple(secrets),
-        **limits,
-    )
+    def _oauth(self) -> OAuthConfig:
+        given = {_OAUTH[k]: v for k, v in self._mapping_of("oauth").items() if k in _OAUTH}
+        read = {key: self._text(value) for key, value in given.items()}
+        if read.get("grant", "authorization_code") not in get_args(Grant):
+            raise _Unusable(f"oauth.grant is not one of {', '.join(get_args(Grant))}")
+        self._secrets += [
+            v for k, v in read.items() if k in ("client_secret", "private_key", "assertion", "id_token")
+        ]
+        return OAuthConfig(**read)  # type: ignore[arg-type]
+
+    def _mapping_of(self, key: str) -> Mapping[str, Any]:
+        given = self._entry.get(key) or {}
+        if not isinstance(given, Mapping):
+            raise _Unusable(f"{key} is not a mapping")
+        return given
+
+    def _ours(self) -> dict[str, Any]:
+        """The entry's `x-cadre`, checked."""
+        ours = self._mapping_of("x-cadre")
+        read: dict[str, Any] = {}
+        checks: list[tuple[tuple[str, ...], Callable[[Any], bool], str]] = [
+            (
+                _NUMBERS,
+                lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0,
+                "a positive number",
+            ),
+            (_SWITCHES, lambda v: isinstance(v, bool), "true or false"),
+            (_LISTS, lambda v: isinstance(v, list) and all(isinstance(i, str) for i in v), "a list of names"),
+            (("mode",), lambda v: isinstance(v, str), "a version of the protocol, legacy or auto"),
+        ]
+        for names, is_right, said in checks:
+            for name in names:
+                if name in ours:
+                    if not is_right(ours[name]):
+                        raise _Unusable(f"{name} in x-cadre is not {said}")
+                    read[name] = tuple(ours[name]) if isinstance(ours[name], list) else ours[name]
+        for name, choices in _CHOICES.items():
+            if name in ours:
+                if ours[name] not in choices:
+                    raise _Unusable(f"{name} in x-cadre is not one of {', '.join(choices)}")
+                read[name] = ours[name]
+        return read
+
+
+def _fingerprint(alias: str, entry: Mapping[str, Any]) -> str:
+    """What identifies this server's software for what is remembered about it; no secret is in it."""
+    parts = [alias, entry.get("command"), entry.get("args"), entry.get("url"), entry.get("type")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+__all__ = ["Config", "OAuthConfig", "ServerConfig", "read_config"]

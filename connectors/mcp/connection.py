@@ -5,32 +5,53 @@ end with it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import anyio
+import httpx2
 import mcp_types as types
 from mcp import Client
+from mcp.client import advertise
+from mcp.client.session import ClientRequestContext
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp.types import Implementation
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from .config import ServerConfig
-from .content import CallResult, ToolInfo, call_result, tool_infos, tool_name
-from .errors import CallTimeout, InputRequired, ProtocolFailure, ServerDown
-from .http import LOST, NOT_SENT, http_client
-from .ports import Parked
+from . import jobs, skills
+from .auth import NEEDS_SIGN_IN, SIGN_IN_FAILED, Session, http_client
+from .calls import Call
+from .content import ToolInfo, tool_infos
+from .errors import McpFailure, ProtocolFailure, ServerDown, SignInFailed
+from .forgiving import forgiving
+from .http import LOST, NOT_SENT
+from .ports import Sampler
+from .settings import ServerConfig
 from .stdio import Tail, stdio_transport
 
-OnProgress = Callable[[float, float | None, str | None], None]
+T = TypeVar("T")
 
 _MAX_PAGES = 100
-_MAX_TOOLS = 5_000
-_CANCEL_GRACE_S = 1.0
+_MAX_ITEMS = 5_000
+_RELISTEN_S = (1.0, 60.0)
 _US = Implementation(name="cadre", version="0.1.0")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a connection offers its server, and for whom it is."""
+
+    principal: str
+    interactive: bool = False
+    root: Path | None = None
+    sampler: Sampler | None = None
 
 
 class NotSent(Exception):
@@ -44,16 +65,26 @@ class Lost(Exception):
 class Connection:
     """A started server. It is used until it breaks, then thrown away."""
 
-    def __init__(self, config: ServerConfig, era: str | None) -> None:
+    def __init__(
+        self, config: ServerConfig, era: str | None, profile: Profile, session: Session | None = None
+    ) -> None:
         self.config = config
+        self.profile = profile
         self.era = era
         self.tail = Tail()
         self.broken = asyncio.Event()
         self.stale = False
         self.tools: tuple[ToolInfo, ...] = ()
+        self.instructions: str | None = None
+        self.capabilities = types.ServerCapabilities()
+        self.held: dict[str, Call] = {}
+        self._mode = era or config.mode
+        self._is_modern = self._mode in MODERN_PROTOCOL_VERSIONS
+        self._sign_in = session
         self._client: Client | None = None
         self._closing = asyncio.Event()
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._calls: dict[str, Call] = {}
+        self._requests: set[asyncio.Task[Any]] = set()
         self._owner: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
@@ -72,12 +103,14 @@ class Connection:
                 self._owner.cancel()
                 await asyncio.wait({self._owner})
         if not started.is_set():
+            if self._sign_in is not None and self._sign_in.required is not None:
+                raise self._sign_in.required
             raise self._down()
 
     async def close(self) -> None:
         """Ends the connection from any task; calls under way are cancelled."""
         self._closing.set()
-        for call in tuple(self._calls):
+        for call in tuple(self._requests):
             call.cancel()
         if self._owner is not None and not self._owner.done():
             await asyncio.wait({self._owner})
@@ -86,71 +119,92 @@ class Connection:
     def ended(self) -> bool:
         return self._owner is None or self._owner.done()
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._requests)
+
+    @property
+    def modern(self) -> bool:
+        return self._is_modern
+
     def retire(self) -> None:
         """Takes no more calls; the connection closes once the last one has its answer."""
         self.broken.set()
-        if not self._calls:
+        if not self._requests:
             self._closing.set()
 
-    async def call(
-        self,
-        tool: str,
-        arguments: Mapping[str, Any],
-        idle_timeout: float,
-        total_timeout: float,
-        on_progress: OnProgress | None,
-    ) -> CallResult:
-        """One tool call; progress of the server starts the idle time anew."""
-        loop = asyncio.get_running_loop()
-        begun = heard = loop.time()
+    # ---- requests
 
-        async def progressed(progress: float, total: float | None, message: str | None) -> None:
-            nonlocal heard
-            heard = loop.time()
-            if on_progress is not None:
-                on_progress(progress, total, message)
-
+    @property
+    def client(self) -> Client:
         if self._client is None or self.broken.is_set():
             raise NotSent(self._reason())
-        asked = self._client.session.call_tool(
-            tool, dict(arguments), progress_callback=progressed, allow_input_required=True
-        )
-        sending: asyncio.Task[Any] = asyncio.create_task(asked)
-        self._calls.add(sending)
+        return self._client
+
+    def track(self, call: Call, request: Awaitable[Any]) -> None:
+        """Begins a call that ends with the connection at the latest."""
+        call.start(request)
+        assert call.sending is not None
+        self._calls[call.id] = call
+        self._requests.add(call.sending)
+        call.sending.add_done_callback(self._requests.discard)
+
+    async def untrack(self, call: Call) -> None:
+        """The call has its outcome, or nobody waits for it any more."""
+        self.held.pop(call.id, None)
+        self._calls.pop(call.id, None)
+        await call.end()
+        if call.sending is not None:
+            self._requests.discard(call.sending)
+        if self.broken.is_set() and not self._requests:
+            self._closing.set()
+
+    async def request(self, ask: Callable[[Client], Awaitable[T]], what: str, timeout: float) -> T:
+        """One request that is no call of a tool, with its failures named."""
+        sending = asyncio.ensure_future(ask(self.client))
+        self._requests.add(sending)
         try:
-            while not sending.done():
-                left_idle, left_total = heard + idle_timeout - loop.time(), begun + total_timeout - loop.time()
-                if min(left_idle, left_total) <= 0:
-                    which: Literal["idle", "total"] = "idle" if left_idle <= left_total else "total"
-                    seconds = idle_timeout if which == "idle" else total_timeout
-                    raise CallTimeout(self.config.alias, tool, which, seconds)
-                await asyncio.wait({sending}, timeout=min(left_idle, left_total))
-            return self._result(tool, arguments, sending)
+            await asyncio.wait({sending}, timeout=timeout)
+            if not sending.done():
+                raise ProtocolFailure(
+                    self.config.alias, f"{self.config.alias} did not answer {what} in {timeout:g} s."
+                )
+            return self.settled(what, sending)
         finally:
             sending.cancel()
-            await asyncio.wait({sending}, timeout=_CANCEL_GRACE_S)
-            self._calls.discard(sending)
-            if self.broken.is_set() and not self._calls:
+            self._requests.discard(sending)
+            if self.broken.is_set() and not self._requests:
                 self._closing.set()
+
+    def settled(self, what: str, sending: "asyncio.Future[T]") -> T:
+        """What a request came to, its failures in our own words."""
+        alias = self.config.alias
+        try:
+            return sending.result()
+        except asyncio.CancelledError:
+            raise Lost(self._reason()) from None
+        except MCPError as error:
+            raise self._classified(what, error) from error
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
+            self.retire()
+            raise Lost(self._reason()) from error
+        except (RuntimeError, ValidationError) as error:
+            said = self.config.redacted(" ".join(str(error).split())[:500])
+            raise ProtocolFailure(alias, f"{what} of {alias} was answered off the protocol: {said}") from error
 
     # ---- the owner
 
     async def _own(self, started: asyncio.Event) -> None:
         try:
             async with AsyncExitStack() as stack:
-                client = Client(
-                    await self._transport(stack),
-                    mode=self.era or "auto",
-                    cache=None,
-                    client_info=_US,
-                    message_handler=self._heard,
-                )
+                client = self._made(await self._transport(stack))
                 await stack.enter_async_context(client)
-                self.tools = tool_infos(self.config.alias, await _listed(client))
-                modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
-                self.era = client.protocol_version if modern else "legacy"
+                await self._greeted(client)
                 self._client = client
                 started.set()
+                if self.modern and self._notifies:
+                    listening = asyncio.create_task(self._listen(client))
+                    stack.push_async_callback(_ended, listening)
                 await self._closing.wait()
         except asyncio.CancelledError as error:
             # The SDK cancels this task when its transport breaks; only a request to end is a real cancellation.
@@ -164,52 +218,118 @@ class Connection:
         finally:
             self.broken.set()
             self._client = None
-            for call in self._calls:
-                call.cancel()
+            for request in self._requests:
+                request.cancel()
+
+    def _made(self, transport: Any) -> Client:
+        profile = self.profile
+        return Client(
+            forgiving(transport, lambda: self._is_modern),
+            mode=self._mode,
+            cache=None,
+            client_info=_US,
+            message_handler=self._heard,
+            elicitation_callback=self._asked if profile.interactive else None,
+            sampling_callback=self._sampled if profile.sampler is not None else None,
+            list_roots_callback=self._rooted if profile.root is not None else None,
+            extensions=[advertise(jobs.EXTENSION), advertise(skills.EXTENSION)],
+        )
+
+    async def _greeted(self, client: Client) -> None:
+        """Learns what the server can do and lists its tools; a version that was remembered is not probed for."""
+        session = client.session
+        if self._is_modern:
+            found = await session.send_discover(client.protocol_version)
+            session.adopt(types.DiscoverResult.model_validate(found))
+        self._is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
+        self.era = client.protocol_version if self._is_modern else "legacy"
+        self.capabilities = client.server_capabilities
+        self.instructions = client.instructions
+        try:
+            self.tools = tool_infos(self.config.alias, await self._listed(client))
+        except MCPError as error:
+            if error.code != types.METHOD_NOT_FOUND or self.capabilities.tools is not None:
+                raise
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         config = self.config
-        if config.url is None:
+        if config.transport == "stdio":
             return stdio_transport(config, self.tail, self.retire)
-        client = await stack.enter_async_context(http_client(config))
+        assert config.url is not None
+        client = http_client(config, self._sign_in)
+        if config.transport == "sse":
+
+            def made(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+                return client
+
+            return sse_client(config.url, httpx_client_factory=made)  # opens and closes what it is given
+        await stack.enter_async_context(client)
         return streamable_http_client(config.url, http_client=client, max_sse_event_size=config.max_message_bytes)
+
+    # ---- what the server says by itself
 
     async def _heard(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
             self.stale = True
 
+    @property
+    def _notifies(self) -> bool:
+        return bool(self.capabilities.tools and self.capabilities.tools.list_changed)
+
+    async def _listen(self, client: Client) -> None:
+        """Hears of changed tools. A stream that ends is opened again, ever later: some servers end them at once."""
+        wait, longest = _RELISTEN_S
+        while True:
+            with suppress(SubscriptionLost, MCPError):
+                async with client.listen(tools_list_changed=True) as changes:
+                    async for _ in changes:
+                        self.stale = True
+                        wait = _RELISTEN_S[0]
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, longest)
+            self.stale = True  # what changed meanwhile is not said again
+
     async def relist(self) -> None:
         """Reads the tools again after the server said that they changed."""
-        if self._client is not None:
-            self.stale = False
-            self.tools = tool_infos(self.config.alias, await _listed(self._client))
+        self.stale = False
+        listed = await self.request(self._listed, "the list of tools", self.config.idle_timeout)
+        self.tools = tool_infos(self.config.alias, listed)
+
+    async def _listed(self, client: Client) -> list[types.Tool]:
+        return await pages(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)
+
+    async def _asked(
+        self, context: ClientRequestContext, params: types.ElicitRequestParams
+    ) -> types.ElicitResult | types.ErrorData:
+        """A question of the older protocol, which does not say to which call it belongs: to the latest."""
+        under_way = [call for call in self._calls.values() if call.sending is not None and not call.sending.done()]
+        if not under_way:
+            return types.ErrorData(code=types.INVALID_REQUEST, message="No call is under way to ask a person for.")
+        return await under_way[-1].ask(params, self.config.question_hold)
+
+    async def _sampled(
+        self, context: ClientRequestContext, params: types.CreateMessageRequestParams
+    ) -> types.CreateMessageResult:
+        return await self.sampled(params.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    async def sampled(self, params: Mapping[str, Any]) -> types.CreateMessageResult:
+        assert self.profile.sampler is not None
+        found = await self.profile.sampler.sample(self.config.alias, self.profile.principal, params)
+        return types.CreateMessageResult.model_validate(found)
+
+    async def _rooted(self, context: ClientRequestContext) -> types.ListRootsResult:
+        return self.roots()
+
+    def roots(self) -> types.ListRootsResult:
+        root = self.profile.root
+        listed = (
+            [] if root is None else [types.Root.model_validate({"uri": root.resolve().as_uri(), "name": "workspace"})]
+        )
+        return types.ListRootsResult(roots=listed)
 
     # ---- reasons
 
-    def _result(self, tool: str, arguments: Mapping[str, Any], sending: asyncio.Task[Any]) -> CallResult:
-        alias = self.config.alias
-        try:
-            result = sending.result()
-        except asyncio.CancelledError:
-            raise Lost(self._reason()) from None
-        except MCPError as error:
-            raise self._classified(tool, error) from error
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
-            self.retire()
-            raise Lost(self._reason()) from error
-        except (RuntimeError, ValidationError) as error:
-            said = self.config.redacted(" ".join(str(error).split())[:500])
-            raise ProtocolFailure(alias, f"{tool} of {alias} answered off its own schema: {said}") from error
-        if isinstance(result, types.InputRequiredResult):
-            asked = {
-                k: v.model_dump(mode="json", by_alias=True, exclude_none=True)
-                for k, v in (result.input_requests or {}).items()
-            }
-            parked = Parked("input", tool_name(alias, tool), arguments, asked, result.request_state)
-            raise InputRequired(alias, f"{tool} of {alias} asks for input before it goes on.", parked)
-        return call_result(result, self.config.max_text_bytes)
-
-    def _classified(self, tool: str, error: MCPError) -> Exception:
+    def _classified(self, what: str, error: MCPError) -> Exception:
         if error.code == NOT_SENT:
             self.retire()
             return NotSent(error.message)
@@ -217,10 +337,14 @@ class Connection:
             self.retire()
             return Lost(error.message)
         alias = self.config.alias
+        if error.code == NEEDS_SIGN_IN and self._sign_in is not None and self._sign_in.required is not None:
+            return self._sign_in.required
         said = self.config.redacted(error.message)
-        return ProtocolFailure(alias, f"{alias} refused the call of {tool}: {said}", error.code)
+        if error.code == SIGN_IN_FAILED:
+            return SignInFailed(alias, f"Signing in at {alias} does not work: {said}.")
+        return ProtocolFailure(alias, f"{alias} refused {what}: {said}", error.code, error.error.data)
 
-    def _down(self) -> ServerDown:
+    def _down(self) -> McpFailure:
         alias, tail = self.config.alias, self.tail.text()
         words = f" Its last words: {tail[-1000:]}" if tail else ""
         return ServerDown(alias, self.config.redacted(f"MCP server {alias} did not start: {self._reason()}.{words}"))
@@ -236,16 +360,21 @@ class Connection:
         return str(failure) or type(failure).__name__
 
 
-async def _listed(client: Client) -> list[types.Tool]:
-    """Every page of the tools; a cursor that repeats ends it, and so does the cap."""
-    tools: list[types.Tool] = []
+async def pages(fetch: Callable[[str | None], Awaitable[Any]], items: Callable[[Any], list[T]]) -> list[T]:
+    """Every page of a list; a cursor that repeats ends it, and so does the cap."""
+    found: list[T] = []
     cursor: str | None = None
     seen: set[str] = set()
     for _ in range(_MAX_PAGES):
-        page = await client.list_tools(cursor=cursor)
-        tools.extend(page.tools)
+        page = await fetch(cursor)
+        found.extend(items(page))
         cursor = page.next_cursor
-        if cursor is None or cursor in seen or len(tools) >= _MAX_TOOLS:
+        if cursor is None or cursor in seen or len(found) >= _MAX_ITEMS:
             break
         seen.add(cursor)
-    return tools[:_MAX_TOOLS]
+    return found[:_MAX_ITEMS]
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

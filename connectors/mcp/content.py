@@ -4,16 +4,24 @@ import base64
 import binascii
 import hashlib
 import json
+import mimetypes
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import jsonschema
 import mcp_types as types
+import referencing
+import referencing.exceptions
+
+from .pins import canonical, fingerprint
 
 _MAX_NAME = 128
 _MAX_DESCRIPTION = 2048
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_A_FILE = re.compile(r"[^\w.-]+")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
@@ -31,6 +39,12 @@ class ToolInfo:
     destructive: bool
     idempotent: bool
     open_world: bool
+    title: str | None = None
+    pin: str = ""  # what the tool says it is, in the form that is reviewed and compared
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.pin)
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,15 @@ def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
             destructive=not read_only and hints.destructive_hint is not False,
             idempotent=read_only or bool(hints.idempotent_hint),
             open_world=hints.open_world_hint is not False,
+            title=tool.title or hints.title,
+            pin=canonical(
+                name=tool.name,
+                title=tool.title,
+                description=tool.description,
+                input_schema=tool.input_schema,
+                output_schema=tool.output_schema,
+                annotations=tool.annotations.model_dump(exclude_none=True) if tool.annotations else None,
+            ),
         )
     return tuple(infos.values())
 
@@ -90,21 +113,72 @@ def _shortened(name: str, tool: str) -> str:
     return f"{name[: _MAX_NAME - 9]}_{mark}"
 
 
-def call_result(result: types.CallToolResult, max_text_bytes: int) -> CallResult:
-    """A result with its text joined and cut to size, and its bytes apart."""
+def call_result(
+    result: types.CallToolResult, max_text_bytes: int, output_schema: Mapping[str, Any] | None = None
+) -> CallResult:
+    """A result with its text joined and cut to size, and its bytes apart; off its schema it is a failure."""
+    text, cut, attachments = joined(result.content, max_text_bytes)
+    structured = result.structured_content
+    is_error = bool(result.is_error)
+    if output_schema is not None and not is_error and (wrong := _mismatch(structured, output_schema)):
+        return CallResult(None, f"The tool answered off its own schema: {wrong}\n{text}", True, cut, attachments)
+    if structured is not None and not isinstance(structured, dict):
+        structured = {"value": structured}
+    return CallResult(structured, text, is_error, cut, attachments)
+
+
+def joined(blocks: Iterable[Any], max_text_bytes: int) -> tuple[str, bool, tuple[Attachment, ...]]:
+    """The text of content blocks, whether it was cut, and what came as bytes."""
     texts: list[str] = []
     attachments: list[Attachment] = []
-    for block in result.content:
+    for block in blocks:
         text, attachment = _block(block, len(attachments) + 1)
         if text:
             texts.append(text)
         if attachment is not None:
             attachments.append(attachment)
     text, cut = _limited(_UNSEEN.sub("", "\n".join(texts)), max_text_bytes)
-    structured = result.structured_content
-    if structured is not None and not isinstance(structured, dict):
-        structured = {"value": structured}
-    return CallResult(structured, text, bool(result.is_error), cut, tuple(attachments))
+    return text, cut, tuple(attachments)
+
+
+def resource_result(contents: Iterable[Any], max_text_bytes: int) -> CallResult:
+    """What was read of a resource."""
+    blocks = [types.EmbeddedResource(type="resource", resource=content) for content in contents]
+    text, cut, attachments = joined(blocks, max_text_bytes)
+    return CallResult(None, text, False, cut, attachments)
+
+
+def prompt_result(result: types.GetPromptResult, max_text_bytes: int) -> CallResult:
+    """A prompt as its messages, each under who says it."""
+    blocks: list[Any] = []
+    for message in result.messages:
+        blocks += [types.TextContent(type="text", text=f"{message.role}:"), message.content]
+    text, cut, attachments = joined(blocks, max_text_bytes)
+    return CallResult(None, text, False, cut, attachments)
+
+
+def _mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:
+    """What is wrong with a structured answer. A schema that leads elsewhere, or is none, can say nothing."""
+    if structured is None:
+        return "it came without the structured content that it promises"
+    try:
+        validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+        # An empty registry: nothing is fetched to check an answer.
+        found = next(iter(validator(schema, registry=referencing.Registry()).iter_errors(structured)), None)
+    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable, TypeError, ValueError):
+        return None
+    if found is None:
+        return None
+    return f"{'/'.join(str(p) for p in found.absolute_path) or 'the whole'}: {found.message[:300]}"
+
+
+def preview(text: str, room: int, path: str) -> str:
+    """Beginning and end of a text that was written to a file, and how to read the rest."""
+    if len(text) <= room:
+        return text
+    head, tail = text[: room * 2 // 3], text[-(room // 3) :]
+    size, lines = len(text.encode()), text.count("\n") + 1
+    return f"{head}\n[… {size} bytes in {lines} lines, whole in {path}: read_file with offset reads on …]\n{tail}"
 
 
 def _limited(text: str, limit: int) -> tuple[str, bool]:
@@ -119,15 +193,24 @@ def _block(block: Any, number: int) -> tuple[str, Attachment | None]:
     if isinstance(block, types.TextContent):
         return block.text, None
     if isinstance(block, types.ImageContent | types.AudioContent):
-        return _attached(f"{block.type}-{number}", block.mime_type, block.data)
+        ending = mimetypes.guess_extension(block.mime_type) or ""
+        return _attached(f"{block.type}-{number}{ending}", block.mime_type, block.data)
     if isinstance(block, types.EmbeddedResource):
         inside = block.resource
         if isinstance(inside, types.TextResourceContents):
-            return inside.text, None
-        return _attached(str(inside.uri), inside.mime_type or "application/octet-stream", inside.blob)
+            return f"[{inside.uri}]\n{inside.text}", None
+        mime_type = inside.mime_type or "application/octet-stream"
+        return _attached(_file_name(str(inside.uri), mime_type, number), mime_type, inside.blob)
     if isinstance(block, types.ResourceLink):
-        return f"{block.name}: {block.uri}", None
+        about = ", ".join(str(part) for part in (block.mime_type, block.description) if part)
+        return f"{block.title or block.name}: {block.uri}{f' ({about})' if about else ''}", None
     return json.dumps(block.model_dump(mode="json", by_alias=True)), None
+
+
+def _file_name(uri: str, mime_type: str, number: int) -> str:
+    name = _NOT_A_FILE.sub("_", unquote(urlsplit(uri).path).rpartition("/")[2]).strip("._")[:100]
+    name = name or f"resource-{number}"
+    return name if "." in name else name + (mimetypes.guess_extension(mime_type) or "")
 
 
 def _attached(name: str, mime_type: str, data: str) -> tuple[str, Attachment | None]:

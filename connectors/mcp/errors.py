@@ -7,6 +7,7 @@ McpFailure
 ├── CallTimeout      no sign of life for too long (idle), or too long altogether (total)
 ├── ProtocolFailure  the server refused the request, or answered off the protocol
 ├── AuthorizationRequired  this principal has not signed in at this server, or not for enough
+├── SignInFailed     signing in does not work here; whoever runs Cadre has to look at the entry
 ├── QuestionLost     the call that waited for an answer is gone with its process; it may have been done
 └── CallParked       the call goes on later, by `McpHost.resume` with what the exception carries
     ├── InputRequired    the server wants answers from a person
@@ -15,7 +16,7 @@ McpFailure
 A tool that ran and failed is no exception: its result says `is_error`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .ports import Parked
@@ -49,9 +50,10 @@ class CallTimeout(McpFailure):
 
 
 class ProtocolFailure(McpFailure):
-    def __init__(self, alias: str, message: str, code: int | None = None) -> None:
+    def __init__(self, alias: str, message: str, code: int | None = None, data: Any = None) -> None:
         super().__init__(alias, message)
         self.code = code
+        self.data = data
 
 
 class AuthorizationRequired(McpFailure):
@@ -65,6 +67,10 @@ class AuthorizationRequired(McpFailure):
         self.state = state
         self.host = host
         self.scope = scope
+
+
+class SignInFailed(McpFailure):
+    pass
 
 
 class QuestionLost(McpFailure):

@@ -1,29 +1,40 @@
-"""The servers of a configuration as one set of tools: started when first used, and again after they died."""
+"""The servers of a configuration as one set of tools, each connection for one principal and one kind of caller."""
 
 import asyncio
 import os
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, NamedTuple, Self
 
-from .breaker import Breaker
-from .config import ServerConfig, read_config
-from .connection import Connection, Lost, NotSent, OnProgress
-from .content import CallResult, ToolInfo
-from .errors import ServerDown, UnknownOutcome, UnknownTool
+import mcp_types as types
+from mcp import Client
+
+from . import auth
+from . import skills as published
+from .auth import Session
+from .calls import Limits, OnProgress
+from .config import read_config
+from .connection import Connection, Profile, pages
+from .content import CallResult, ToolInfo, prompt_result, resource_result
+from .discovery import OAuthFailure
+from .egress import sign_in_client
+from .errors import McpFailure, ProtocolFailure, ServerDown, SignInFailed, UnknownTool
+from .grants import MemoryGrants
+from .oauth import SignIn
+from .pool import Server, ServerStatus
+from .ports import SERVICE, Answer, Attempt, Caller, GrantStore, Parked, Sampler
+from .settings import ServerConfig
+
+_MOST_PROCESSES = 32
 
 
-@dataclass(frozen=True)
-class ServerStatus:
-    """How a server is doing."""
+class _Key(NamedTuple):
+    """Callers with the same key share a connection."""
 
     alias: str
-    state: Literal["new", "ready", "down"]
-    era: str | None
-    starts: int
-    tools: int
-    error: str | None
+    principal: str
+    interactive: bool
+    isolation: str | None
 
 
 class McpHost:
@@ -35,13 +46,19 @@ class McpHost:
         *,
         environ: Mapping[str, str] | None = None,
         eras: MutableMapping[str, str] | None = None,
+        grants: GrantStore | None = None,
+        sign_in: SignIn | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         """`config` is the `mcpServers` shape; `eras` remembers which protocol each server speaks."""
         read = read_config(config, os.environ if environ is None else environ)
-        eras = {} if eras is None else eras
         self.problems = read.problems
-        self._servers = {server.alias: _Server(server, eras) for server in read.servers}
-        self._names: dict[str, ToolInfo] = {}
+        self._configs = {server.alias: server for server in read.servers}
+        self._eras: MutableMapping[str, str] = {} if eras is None else eras
+        self._grants = grants or MemoryGrants()
+        self._us = sign_in or SignIn("http://127.0.0.1/oauth/mcp/callback")
+        self._sampler = sampler
+        self._servers: dict[_Key, Server] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,174 +68,259 @@ class McpHost:
     ) -> None:
         await self.close()
 
+    # ---- servers and tools
+
     @property
     def aliases(self) -> tuple[str, ...]:
-        return tuple(self._servers)
+        return tuple(self._configs)
+
+    def config(self, alias: str) -> ServerConfig:
+        try:
+            return self._configs[alias]
+        except KeyError:
+            raise UnknownTool(alias, f"No MCP server is named {alias}.") from None
 
     def status(self) -> tuple[ServerStatus, ...]:
-        return tuple(server.status() for server in self._servers.values())
+        """Every server that was used, for each of those it was used for; the others are new."""
+        used = [server.status() for server in self._servers.values()]
+        missing = self._configs.keys() - {status.alias for status in used}
+        new = [ServerStatus(alias, "new", None, 0, 0, None) for alias in self._configs if alias in missing]
+        return (*used, *new)
 
-    async def tools(self, alias: str | None = None) -> tuple[ToolInfo, ...]:
+    async def tools(self, alias: str | None = None, *, caller: Caller | None = None) -> tuple[ToolInfo, ...]:
         """The tools of one server, or of all that start; those that do not are `down` in the status."""
         if alias is not None:
-            return self._remembered(await self._server(alias).tools())
-        servers = tuple(self._servers.values())
+            return await self._server(alias, caller).tools()
+        servers = [self._server(name, caller) for name in self._configs]
         answers = await asyncio.gather(*(server.tools() for server in servers), return_exceptions=True)
         found: list[ToolInfo] = []
         for answer in answers:
-            if isinstance(answer, ServerDown):
+            if isinstance(answer, McpFailure):
                 continue
             if isinstance(answer, BaseException):
                 raise answer
             found.extend(answer)
-        return self._remembered(tuple(found))
+        return tuple(found)
+
+    async def instructions(self, alias: str, *, caller: Caller | None = None) -> str | None:
+        """What the server says about itself; it is data, whoever shows it."""
+
+        async def said(connection: Connection) -> str | None:
+            return (connection.instructions or "")[:2048] or None
+
+        return await self._server(alias, caller).attempt(said, "its instructions")
+
+    async def find(self, name: str, *, caller: Caller | None = None) -> ToolInfo:
+        """The tool of that name; starts its server when it is not running."""
+        return await self._of(name, caller).find(name)
+
+    # ---- calls
 
     async def call(
         self,
         name: str,
         arguments: Mapping[str, Any],
         *,
+        caller: Caller | None = None,
         idle_timeout: float | None = None,
         total_timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> CallResult:
         """Calls `mcp__<alias>__<tool>`; a failure of the tool itself is a result, everything else an McpFailure."""
-        tool = await self.find(name)
-        server = self._servers[tool.alias]
-        return await server.call(tool, arguments, idle_timeout, total_timeout, on_progress)
+        server = self._of(name, caller)
+        tool = await server.find(name)
+        return await server.call(tool, arguments, _limits(server.config, idle_timeout, total_timeout), on_progress)
 
-    async def find(self, name: str) -> ToolInfo:
-        """The tool of that name; starts its server when it was not listed yet."""
-        if name not in self._names:
-            alias = name.removeprefix("mcp__").partition("__")[0]
-            if name.startswith("mcp__") and alias in self._servers:
-                await self.tools(alias)
+    async def resume(
+        self,
+        parked: Parked,
+        answers: Mapping[str, Answer] | None = None,
+        *,
+        caller: Caller | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> CallResult:
+        """Goes on with a parked call, also one of another process; it may be parked again."""
+        server = self._of(parked.name, caller)
+        tool = await server.find(parked.name)
+        return await server.resume(tool, parked, answers or {}, _limits(server.config, None, None), on_progress)
+
+    async def give_up(self, parked: Parked, *, caller: Caller | None = None) -> None:
+        """Nobody waits for this call any more; its server is told, where it is still at it."""
+        await self._of(parked.name, caller).give_up(parked)
+
+    # ---- what else servers offer
+
+    async def resources(self, alias: str, *, caller: Caller | None = None) -> tuple[types.Resource, ...]:
+        return await self._list(alias, caller, "resources", Client.list_resources, lambda page: page.resources)
+
+    async def resource_templates(
+        self, alias: str, *, caller: Caller | None = None
+    ) -> tuple[types.ResourceTemplate, ...]:
+        fetch = Client.list_resource_templates
+        return await self._list(alias, caller, "resource templates", fetch, lambda page: page.resource_templates)
+
+    async def read_resource(self, alias: str, uri: str, *, caller: Caller | None = None) -> CallResult:
+        server = self._server(alias, caller)
+        limit = server.config.idle_timeout
+        result = await server.attempt(
+            lambda c: c.request(lambda client: client.session.read_resource(uri), f"the reading of {uri}", limit), uri
+        )
+        return resource_result(result.contents, server.config.max_text_bytes)
+
+    async def prompts(self, alias: str, *, caller: Caller | None = None) -> tuple[types.Prompt, ...]:
+        return await self._list(alias, caller, "prompts", Client.list_prompts, lambda page: page.prompts)
+
+    async def prompt(
+        self, alias: str, name: str, arguments: Mapping[str, str], *, caller: Caller | None = None
+    ) -> CallResult:
+        server = self._server(alias, caller)
+        limit = server.config.idle_timeout
+        result = await server.attempt(
+            lambda c: c.request(
+                lambda client: client.session.get_prompt(name, dict(arguments)), f"prompt {name}", limit
+            ),
+            name,
+        )
+        return prompt_result(result, server.config.max_text_bytes)
+
+    async def complete(
+        self,
+        alias: str,
+        ref: types.PromptReference | types.ResourceTemplateReference,
+        argument: str,
+        value: str,
+        *,
+        caller: Caller | None = None,
+    ) -> tuple[str, ...]:
+        """What the server proposes for an argument of a prompt or of a resource template."""
+        server = self._server(alias, caller)
+        limit = server.config.idle_timeout
+        given = {"name": argument, "value": value}
+        result = await server.attempt(
+            lambda c: c.request(lambda client: client.complete(ref, given), "a completion", limit), argument
+        )
+        return tuple(result.completion.values)
+
+    async def skills(self, alias: str, *, caller: Caller | None = None) -> tuple[published.PublishedSkill, ...]:
+        server = self._server(alias, caller)
+        limit = server.config.idle_timeout
+        return await server.attempt(
+            lambda c: c.request(lambda client: published.listed(client.session), "the list of skills", limit),
+            "skills",
+        )
+
+    async def read_skill(
+        self, alias: str, skill: published.PublishedSkill, uri: str | None = None, *, caller: Caller | None = None
+    ) -> bytes:
+        """A file of a skill, verified against the list; SkillMismatch where it is something else."""
+        server = self._server(alias, caller)
+        limit = server.config.idle_timeout
+        return await server.attempt(
+            lambda c: c.request(
+                lambda client: published.read(client.session, skill, uri), f"skill {skill.name}", limit
+            ),
+            skill.name,
+        )
+
+    async def _list(
+        self,
+        alias: str,
+        caller: Caller | None,
+        what: str,
+        fetch: Callable[..., Any],
+        items: Callable[[Any], list[Any]],
+    ) -> tuple[Any, ...]:
+        """Every page of a list; a server that does not know it has none."""
+        server = self._server(alias, caller)
+
+        async def listed(client: Client) -> list[Any]:
+            return await pages(lambda cursor: fetch(client, cursor=cursor), items)
+
+        limit = server.config.idle_timeout
         try:
-            return self._names[name]
-        except KeyError:
-            raise UnknownTool("", f"No MCP server has a tool named {name}.") from None
+            return tuple(await server.attempt(lambda c: c.request(listed, f"the list of {what}", limit), what))
+        except ProtocolFailure as error:
+            if error.code == types.METHOD_NOT_FOUND:
+                return ()
+            raise
+
+    # ---- signing in
+
+    async def finish_sign_in(
+        self, state: str, *, code: str | None = None, iss: str | None = None, error: str | None = None
+    ) -> Attempt:
+        """Finishes a sign-in with what its callback brought, once; says whose it was and at which server."""
+        attempt = await self._grants.take_attempt(state)
+        if attempt is None:
+            raise SignInFailed("", "This link was used already, or it is too old. Ask for a new one.")
+        alias = attempt.server
+        if error is not None or code is None:
+            raise SignInFailed(alias, f"Signing in at {alias} was not completed: {error or 'no code came back'}.")
+        config = self.config(alias)
+        async with sign_in_client(attempt.grant.server_url) as http:
+            try:
+                await auth.finish(http, self._grants, attempt, config, code, iss)
+            except OAuthFailure as failure:
+                said = config.redacted(str(failure))
+                raise SignInFailed(alias, f"Signing in at {alias} does not work: {said}.") from failure
+        return attempt
+
+    async def sign_out(self, alias: str, principal: str) -> None:
+        """Forgets the grant, and ends the connections that used it."""
+        stored = await self._grants.grant(alias, principal)
+        if stored is not None:
+            await self._grants.forget(alias, principal, expected=stored.version)
+        theirs = [server for key, server in self._servers.items() if key[:2] == (alias, principal)]
+        await asyncio.gather(*(server.close() for server in theirs))
 
     async def close(self) -> None:
         """Ends every connection; the host can be used again afterwards."""
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
-    def _server(self, alias: str) -> "_Server":
-        try:
-            return self._servers[alias]
-        except KeyError:
-            raise UnknownTool(alias, f"No MCP server is named {alias}.") from None
+    # ---- connections
 
-    def _remembered(self, tools: tuple[ToolInfo, ...]) -> tuple[ToolInfo, ...]:
-        self._names.update((tool.name, tool) for tool in tools)
-        return tools
+    def _of(self, name: str, caller: Caller | None) -> Server:
+        alias = name.removeprefix("mcp__").partition("__")[0]
+        if not name.startswith("mcp__") or alias not in self._configs:
+            raise UnknownTool("", f"No MCP server has a tool named {name}.")
+        return self._server(alias, caller)
+
+    def _server(self, alias: str, caller: Caller | None) -> Server:
+        config, caller = self.config(alias), caller or Caller()
+        principal = SERVICE if config.performer == "service" else caller.principal
+        isolation = {"shared": None, "user": caller.principal, "run": caller.run}[config.scope]
+        if caller.interactive and isolation is None and self._eras.get(config.fingerprint) == "legacy":
+            # The older protocol does not say which call a question belongs to, so runs do not share a connection.
+            isolation = caller.run
+        key = _Key(alias, principal, caller.interactive, isolation)
+        if key not in self._servers:
+            root = caller.workspace if config.scope == "run" else None
+            sampler = self._sampler if config.sampling else None
+            profile = Profile(principal, caller.interactive, root, sampler)
+            self._servers[key] = Server(config, self._eras, profile, lambda: self._session(config, principal))
+            self._make_room()
+        return self._servers[key]
+
+    def _session(self, config: ServerConfig, principal: str) -> Session | None:
+        """The sign-in of an HTTP server whose entry does not bring its own authorization."""
+        given = {name.lower() for name in config.headers}
+        if config.url is None or "authorization" in given:
+            return None
+        return Session(config, principal, self._grants, self._us)
+
+    def _make_room(self) -> None:
+        """Ends the processes that were not used for longest when there are too many; forgets those that ended."""
+        for key, server in list(self._servers.items()):
+            if key.isolation is not None and not server.is_running and server.used_at:
+                del self._servers[key]
+        running = [s for s in self._servers.values() if s.is_running and s.config.transport == "stdio"]
+        idle = sorted((s for s in running if not s.is_busy), key=lambda server: server.used_at)
+        for server in idle[: max(0, len(running) - _MOST_PROCESSES)]:
+            server.stop()
 
 
-class _Server:
-    """One configured server across its restarts."""
+def _limits(config: ServerConfig, idle: float | None, total: float | None) -> Limits:
+    return Limits(idle or config.idle_timeout, total or config.total_timeout)
 
-    def __init__(self, config: ServerConfig, eras: MutableMapping[str, str]) -> None:
-        self._config = config
-        self._eras = eras
-        self._breaker = Breaker()
-        self._starting = asyncio.Lock()
-        self._connection: Connection | None = None
-        self._leaving: list[Connection] = []
-        self._starts = 0
-        self._error: str | None = None
 
-    def status(self) -> ServerStatus:
-        ready = self._connection is not None and not self._connection.broken.is_set()
-        return ServerStatus(
-            self._config.alias,
-            "ready" if ready else "down" if self._error else "new",
-            self._eras.get(self._config.fingerprint()),
-            self._starts,
-            len(self._connection.tools) if ready and self._connection else 0,
-            self._error,
-        )
-
-    async def tools(self) -> tuple[ToolInfo, ...]:
-        connection = await self._connected()
-        if connection.stale:
-            await connection.relist()
-        return connection.tools
-
-    async def call(
-        self,
-        tool: ToolInfo,
-        arguments: Mapping[str, Any],
-        idle_timeout: float | None,
-        total_timeout: float | None,
-        on_progress: OnProgress | None,
-    ) -> CallResult:
-        """One call; repeated on a new connection when it was never sent, or when repeating it does no harm."""
-        idle, total = idle_timeout or self._config.idle_timeout, total_timeout or self._config.total_timeout
-        alias = self._config.alias
-        for last in (False, True):
-            connection = await self._connected()
-            try:
-                return await connection.call(tool.tool, arguments, idle, total, on_progress)
-            except NotSent as error:
-                if last:
-                    raise self._down(f"MCP server {alias} cannot be reached: {error}.") from error
-            except Lost as error:
-                if not tool.idempotent:
-                    said = f"The connection to {alias} broke during {tool.tool}; it may have been done: {error}."
-                    raise UnknownOutcome(alias, self._config.redacted(said)) from error
-                if last:
-                    raise self._down(f"The connection to {alias} broke twice during {tool.tool}: {error}.") from error
-        raise AssertionError("the second attempt returns or raises")
-
-    async def close(self) -> None:
-        async with self._starting:
-            connection, self._connection = self._connection, None
-            leaving, self._leaving = self._leaving, []
-            for one in [connection, *leaving]:
-                if one is not None:
-                    await one.close()
-
-    async def _connected(self) -> Connection:
-        connection = self._connection
-        if connection is not None and not connection.broken.is_set():
-            return connection
-        async with self._starting:
-            connection = self._connection
-            if connection is not None and not connection.broken.is_set():
-                return connection
-            if connection is not None:
-                self._let_go(connection)
-            self._connection = await self._started()
-            return self._connection
-
-    async def _started(self) -> Connection:
-        loop = asyncio.get_running_loop()
-        if self._breaker.is_open(loop.time()):
-            seconds = self._breaker.wait_s(loop.time())
-            raise ServerDown(self._config.alias, f"{self._error} It is tried again in {seconds:.0f} s.")
-        await asyncio.sleep(self._breaker.wait_s(loop.time()))
-        key = self._config.fingerprint()
-        remembered = self._eras.get(key)
-        self._starts += 1
-        connection = Connection(self._config, remembered)
-        try:
-            await connection.start()
-        except ServerDown as error:
-            # What was remembered may be why: the next attempt asks the server anew.
-            self._eras.pop(key, None)
-            self._breaker.failed(loop.time())
-            self._error = str(error)
-            raise
-        self._breaker.succeeded()
-        self._error = None
-        if connection.era is not None:
-            self._eras[key] = connection.era
-        return connection
-
-    def _let_go(self, connection: Connection) -> None:
-        """Leaves a broken connection to end by itself, once its last call has its answer."""
-        connection.retire()
-        self._leaving = [one for one in (*self._leaving, connection) if not one.ended]
-
-    def _down(self, said: str) -> ServerDown:
-        self._error = self._config.redacted(said)
-        return ServerDown(self._config.alias, self._error)
+__all__ = ["McpHost", "ServerDown", "ServerStatus"]

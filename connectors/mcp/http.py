@@ -5,15 +5,11 @@ from collections.abc import AsyncIterator
 import httpx2
 import mcp_types as types
 
-from .config import ServerConfig
-
 NOT_SENT = -32097
 LOST = -32096
 
-_CONNECT_S = 10.0
 
-
-class _Bounded(httpx2.AsyncByteStream):
+class Bounded(httpx2.AsyncByteStream):
     """A body that stops being read at the limit, and whose broken end is an error of this body alone."""
 
     def __init__(self, inner: httpx2.AsyncByteStream, limit: int) -> None:
@@ -50,27 +46,20 @@ class PerRequestFailures(httpx2.AsyncBaseTransport):
             response = await self._inner.handle_async_request(request)
         except httpx2.TransportError as error:
             unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-            return _failed(request, NOT_SENT if unsent else LOST, str(error) or type(error).__name__)
+            return failed(request, NOT_SENT if unsent else LOST, str(error) or type(error).__name__)
         if response.status_code == 404 and "mcp-session-id" in request.headers:
             # The specification's sign of a session the server has forgotten; servers word the body as they like.
             await response.aclose()
-            return _failed(request, NOT_SENT, "the server no longer knows this session")
+            return failed(request, NOT_SENT, "the server no longer knows this session")
         if isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _Bounded(response.stream, self._limit)
+            response.stream = Bounded(response.stream, self._limit)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-def _failed(request: httpx2.Request, code: int, reason: str) -> httpx2.Response:
+def failed(request: httpx2.Request, code: int, reason: str) -> httpx2.Response:
     error = types.JSONRPCError(jsonrpc="2.0", id=0, error=types.ErrorData(code=code, message=reason))
     body = error.model_dump_json(by_alias=True, exclude_unset=True)
     return httpx2.Response(503, headers={"content-type": "application/json"}, content=body, request=request)
-
-
-def http_client(config: ServerConfig) -> httpx2.AsyncClient:
-    """A client for one server; how long a call may take is decided by the call, not here."""
-    timeout = httpx2.Timeout(_CONNECT_S, read=None, pool=None)
-    transport = PerRequestFailures(config.max_message_bytes)
-    return httpx2.AsyncClient(headers=dict(config.headers), timeout=timeout, transport=transport)

@@ -170,7 +170,9 @@ class Parked:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        return tuple(_question(key, request) for key, request in self.requests.items())
+        """What people have to answer; servers may ask the host itself for other things beside."""
+        asked = {k: r for k, r in self.requests.items() if r.get("method") == "elicitation/create"}
+        return tuple(_question(key, request) for key, request in asked.items())
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

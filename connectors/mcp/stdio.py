@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
-from .config import ServerConfig
+from .settings import ServerConfig
 
 _CHUNK = 65_536
 _TAIL_BYTES = 8_192

@@ -362,7 +362,7 @@ def test_streamable_http_serves_calls_in_parallel_and_survives_a_restart(script,
     async def main():
         port = free_port()
         config = over_http(port)
-        eras = {read_config(config, {}).servers[0].fingerprint(): era}
+        eras = {read_config(config, {}).servers[0].fingerprint: era}
         async with McpHost(config, eras=eras) as host:
             async with http_server(script, port):
                 await calls_meet(host)

@@ -1,0 +1,69 @@
+"""What is set for one server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Transport = Literal["stdio", "http", "sse"]
+Performer = Literal["service", "user", "channel"]
+Scope = Literal["shared", "user", "run"]
+Grant = Literal["authorization_code", "client_credentials", "identity_assertion", "workload"]
+
+
+@dataclass(frozen=True)
+class OAuthConfig:
+    """How to sign in where a server asks for it. With nothing set, a person does, and Cadre registers itself."""
+
+    grant: Grant = "authorization_code"
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    private_key: str | None = field(default=None, repr=False)  # PEM; signs the client's own assertion
+    algorithm: str = "ES256"
+    scope: str | None = None
+    issuer: str | None = None  # the only one that gets these credentials
+    assertion: str | None = field(default=None, repr=False)  # of a workload, as its platform gives it
+    assertion_file: str | None = None  # the same, read anew each time
+    idp_token_endpoint: str | None = None
+    idp_client_id: str | None = None
+    id_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """One server: a command to start, or an address to reach."""
+
+    alias: str
+    transport: Transport = "stdio"
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: str | None = None
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    oauth: OAuthConfig = field(default_factory=OAuthConfig)
+    trust: bool = False  # whether its hints about its tools are believed
+    performer: Performer = "service"  # with whose rights it is called
+    scope: Scope = "shared"  # who shares one started server
+    sampling: bool = False
+    check_output: bool = True  # whether results must match the schemas that the server gives
+    mode: str = "auto"
+    always_load: tuple[str, ...] = ()  # patterns of tools whose schemas are always shown
+    allow: tuple[str, ...] = ()  # patterns of the only tools that are offered; none: all
+    deny: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()  # where it may be used; none: everywhere
+    start_timeout: float = 30.0
+    idle_timeout: float = 60.0
+    total_timeout: float = 600.0
+    question_hold: float = 600.0  # how long the older protocol's open question keeps its call
+    idle_stop: float = 600.0
+    max_parallel: int = 8
+    max_message_bytes: int = 16 * 1024 * 1024
+    max_text_bytes: int = 2 * 1024 * 1024
+    fingerprint: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def redacted(self, text: str) -> str:
+        """The text without the values that came in by reference."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text

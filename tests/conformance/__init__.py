@@ -1,0 +1,1 @@
+"""The official conformance suite and real servers, driven through the production host."""
