@@ -62,6 +62,6 @@ def test_a_result_joins_its_texts_and_keeps_bytes_apart():
     image = types.ImageContent(type="image", data=base64.b64encode(b"png").decode(), mime_type="image/png")
     texts = [types.TextContent(type="text", text=t) for t in ("one\u200b", "two")]
     result = call_result(types.CallToolResult(content=[texts[0], image, texts[1]]), 1000)
-    assert result.text == "one\n[image-1: image/png, 3 bytes]\ntwo"
+    assert result.text == "one\n[image-1.png: image/png, 3 bytes]\ntwo"
     assert result.attachments[0].data == b"png"
     assert result.structured is None and not result.is_error
