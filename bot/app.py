@@ -23,6 +23,7 @@ from bot.errors import OperatorMustFix
 from bot.model import cost
 from bot.model.batches import Batches
 from bot.model.client import AnthropicModel, choose_model
+from bot.policy import access
 from bot.settings import Settings
 from bot.skills import SkillLibrary
 from bot.store import money
@@ -122,7 +123,8 @@ class Worker:
         name = await choose_model(wanted=s.model, api_key=s.anthropic_api_key, base_url=base_url)
         model = AnthropicModel(name=name, api_key=s.anthropic_api_key, base_url=base_url)
         library = SkillLibrary(SKILLS, s.home / "skills")
-        await model.learn({role.model: role.place for role in all_roles(library) if role.model})
+        rules = access.load(s.home)
+        await model.learn({role.model: role.place for role in all_roles(library) if role.model} | rules.models)
         workspace = connect(s.google_base_url, s.google_credentials)
         mcp = McpTools(s.mcp_servers)
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
@@ -138,7 +140,7 @@ class Worker:
         bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget, Batches(model))
         coordinator = Coordinator(
             self.db, library, GoogleWriter(workspace, self.db), s.home, s.zone, name, model.offline, self.figure_page,
-            s.price_as, s.budget_approvers,
+            s.price_as, (*s.budget_approvers, *rules.administrators), rules,
         )  # fmt: skip
         priced = s.price_as if model.offline else name
         await asyncio.to_thread(_price_list, priced, named=model.offline)

@@ -13,6 +13,7 @@ import structlog
 import typer
 
 from bot.errors import CadreError
+from bot.manifest_command import manifest
 from bot.types import Json
 
 EXIT = {"done": 0, "failed": 1, "waiting": 3, "stopped": 4, "working": 1, "queued": 1}
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 runs = typer.Typer(help="Look at runs and stop them.", no_args_is_help=True)
 drill = typer.Typer(help="Prove what is promised about crashes.", no_args_is_help=True)
+app.command("manifest")(manifest)
 app.add_typer(runs, name="runs")
 app.add_typer(drill, name="drill")
 

@@ -13,6 +13,7 @@ import structlog
 from bot.app import Worker, WorkerLoop, open_store
 from bot.center.server import Center
 from bot.errors import OperatorMustFix
+from bot.policy import access
 from bot.settings import Settings
 from bot.slack.app import build_app, make_client
 from bot.slack.scheduler import Scheduler
@@ -65,8 +66,11 @@ class Process:
                 "Slack is not connected: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or try `cadre demo`."
             )
         scheduler = Scheduler(make_client(s.slack_bot_token, s.slack_api_url))
-        surface = build_app(self.db, scheduler, app_token=s.slack_app_token, signing_secret=s.slack_signing_secret)
-        self.dispatcher.serve("thread", ThreadWriter(self.db, scheduler).activate)
+        surface = build_app(
+            self.db, scheduler, app_token=s.slack_app_token, signing_secret=s.slack_signing_secret,
+            access=access.load(s.home),
+        )  # fmt: skip
+        self.dispatcher.serve("thread", surface.showing(ThreadWriter(self.db, scheduler).activate))
         await surface.start()
         return surface
 

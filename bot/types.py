@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -35,12 +35,27 @@ class Request:
     channel: str
     thread: str  # the thread to work in; "" when the request starts one of its own
     key: str
-    kind: str  # mention | command | reply | schedule
+    kind: str  # mention | command | reply | edit | delegate | schedule
     user: str
     text: str
     event_id: str = ""
     channel_name: str = ""
     files: tuple[Json, ...] = ()  # attached: {"id", "name", "size", "type", "url"} as the surface tells them
+    terms: Json = field(default_factory=dict)  # {"criteria", "budget", "deadline", "viewing"} beside the words
+
+    def on(self, terms: Json) -> Request:
+        """The same request on these terms."""
+        return replace(self, terms={**self.terms, **terms})
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as the workspace knows them."""
+
+    id: str
+    kind: str  # member | guest | outsider
+    groups: tuple[str, ...] = ()  # the user groups that they are in, of those that rules name
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,8 @@ class RunInfo:
     finished_at: float | None = None
     control: str = ""  # "" | stop | pause | budget
     muted: bool = False
+    deadline: float | None = None  # when it is wanted, if somebody said so
+    criteria: tuple[str, ...] = ()  # what counts as done, in the requester's words
 
 
 @dataclass(frozen=True)
@@ -244,3 +261,4 @@ class RunView:
     notices: tuple[str, ...] = ()  # plain sentences a person should read while the run goes on
     verified: tuple[Check, ...] = ()  # checks of the run as a whole, by code
     said: tuple[Said, ...] = ()  # words of control in the order in which they were said
+    feedback: tuple[Json, ...] = ()  # what people thought of the result: {"user", "verdict", "at"}

@@ -12,16 +12,18 @@ from sqlalchemy import Connection, select, update
 
 from bot.coordinator import budget, edits, facts
 from bot.coordinator.runs import fail
+from bot.policy.access import Access, Role
 from bot.policy.gate import may_decide
-from bot.store import approvals, journal
+from bot.store import approvals, journal, people
 from bot.store import schema as t
-from bot.store.database import Tx
-from bot.types import Json
+from bot.store.database import Tx, by_id
+from bot.types import Json, Person
 
 __all__ = ["Place", "Told", "answer", "answer_in_thread", "decide", "fail", "say", "stop", "stop_run", "withdraw"]
 
 ENDED = ("done", "failed", "stopped")
 TELLING = ("status", "why")
+EVERYBODY = Access()  # the rules where nobody wrote any
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _wake_all(tx: Tx, run_id: str) -> None:
         tx.wake(agent_id)
 
 
-def decide(tx: Tx, approval_id: str, user: str, approved: bool, args_sha256: str) -> str:
+def decide(tx: Tx, approval_id: str, user: str, approved: bool, args_sha256: str, access: Access = EVERYBODY) -> str:
     """Answer an approval once: done, already, not_allowed, expired or void.
 
     It binds the person, the run and exactly what was shown: another hash is another proposal.
@@ -208,22 +210,22 @@ def decide(tx: Tx, approval_id: str, user: str, approved: bool, args_sha256: str
     row = _approval(tx, approval_id)
     if row is None or row["kind"] not in ("changes", "plan", "call") or row["args_sha256"] != args_sha256:
         return "void"
-    problem = _closed(tx, row, user) or _nobody_asks(tx, row)
+    problem = _closed(tx, row, user, access) or _nobody_asks(tx, row)
     if problem:
         return problem
     approvals.close(tx, row, "approved" if approved else "rejected", user, "")
     return "done"
 
 
-def answer(tx: Tx, approval_id: str, user: str, text: str) -> str:
+def answer(tx: Tx, approval_id: str, user: str, text: str, access: Access = EVERYBODY) -> str:
     """Answer an agent's question once: done, already, not_allowed, expired or void."""
     row = _approval(tx, approval_id)
     if row is not None and row["kind"] == "budget":
-        return _closed(tx, row, None) or _about_money(tx, row, user, text)
+        return _closed(tx, row, None, access) or _about_money(tx, row, user, text)
     if row is None or row["kind"] not in ("question", "plan"):
         return "void"
     # Anyone in the thread can answer an agent; a plan is the requester's to agree to or to change.
-    problem = _closed(tx, row, user if row["kind"] == "plan" else None)
+    problem = _closed(tx, row, user if row["kind"] == "plan" else None, access)
     if problem:
         return problem
     if row["kind"] != "plan" or not edits.take(tx, row, user, text):
@@ -231,13 +233,13 @@ def answer(tx: Tx, approval_id: str, user: str, text: str) -> str:
     return "done"
 
 
-def answer_in_thread(tx: Tx, place: Place, text: str) -> bool:
+def answer_in_thread(tx: Tx, place: Place, text: str, access: Access = EVERYBODY) -> bool:
     """Take a reply in a run's thread as the answer to its oldest open question; False when there is none."""
     money = _question(tx, place, "budget")
-    if money is not None and answer(tx, money["id"], place.user, text) != "void":
+    if money is not None and answer(tx, money["id"], place.user, text, access) != "void":
         return True  # when it changed nothing, the thread says why
     row = _question(tx, place)
-    return row is not None and answer(tx, row["id"], place.user, text) == "done"
+    return row is not None and answer(tx, row["id"], place.user, text, access) == "done"
 
 
 def asks(tx: Tx, place: Place) -> bool:
@@ -281,13 +283,22 @@ def _nobody_asks(tx: Tx, row: Any) -> str:
     return "" if tx.execute(alive).first() else "void"
 
 
-def _closed(tx: Tx, row: Any, user: str | None) -> str:
+def _approves(tx: Tx, row: Any, user: str, access: Access) -> bool:
+    """Whether somebody's role approves in the channel of a run."""
+    known = people.get(tx.connection, row["team_id"], user)
+    channel = by_id(tx.connection, t.run, row["run_id"])["channel"]
+    return access.role(known.person if known else Person(user, "member"), channel) >= Role.APPROVE
+
+
+def _closed(tx: Tx, row: Any, user: str | None, access: Access) -> str:
     if row["status"] in ("void", "expired"):
         return str(row["status"])
     if row["status"] != "pending":
         return "already"
-    if user is not None and not may_decide(user, requester=row["person"]):
-        return "not_allowed"
+    if user is not None:
+        held = {one: _approves(tx, row, one, access) for one in (user, row["person"])}
+        if not may_decide(user, requester=row["person"], approves=lambda one: held[one]):
+            return "not_allowed" if held[row["person"]] else "role"
     if row["expires_at"] < tx.now():
         return "expired"
     return ""

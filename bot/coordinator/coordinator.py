@@ -26,11 +26,13 @@ from bot.coordinator import (
     schedules,
     second_look,
     steering,
+    terms,
     verify,
 )
 from bot.coordinator.intake import INTAKE, taken, untaken
 from bot.coordinator.runs import end_run, fail, start_run
 from bot.errors import DependencyFailed, RunFailed
+from bot.policy.access import Access
 from bot.skills import SkillLibrary
 from bot.store import journal, leases, mail
 from bot.store import schema as t
@@ -86,6 +88,7 @@ class Coordinator:
     figure_page: str
     price_as: str = ""
     approvers: tuple[str, ...] = ()  # of limits that belong to all
+    access: Access = field(default_factory=Access)
     watch: plan.Watch = field(default_factory=plan.Watch)
 
     def __post_init__(self) -> None:
@@ -108,7 +111,13 @@ class Coordinator:
                     return None
                 continue
             if done is not True:
-                return done
+                return await self._by_deadline(claim, rows, done or None)
+
+    async def _by_deadline(self, claim: Claim, rows: Rows, due: float | None) -> float | None:
+        """When to look again, with the time by which somebody wants it."""
+        if RunStatus(rows.run["status"]).ended or terms.deadline(rows.run) is None:
+            return due
+        return await self.db.write(lambda tx: terms.look(tx, claim, rows.run, due))
 
     def _take_requests(self, tx: Tx) -> None:
         today = datetime.datetime.fromtimestamp(tx.now(), ZoneInfo(self.zone)).date().isoformat()
@@ -119,7 +128,7 @@ class Coordinator:
             schedule = schedules.parse(request.text) if request.kind != "schedule" else None
             run_id = start_run(
                 tx, request, self.library, model=self.model, offline=self.offline, today=today, lead=schedule is None,
-                price_as=self.price_as,
+                price_as=self.price_as, rules=self.access.rules(request.channel),
             )  # fmt: skip
             taken(tx, request, run_id)
             if schedule is not None:
@@ -203,10 +212,11 @@ class Coordinator:
             return True
         skill = self.library.skills.get(rows.run["skill"])
         scripts = skill.checks if skill is not None else []
-        files = await self._lay_out(rows, rows.verifier_name) if scripts or rows.tasks else {}
+        judged = scripts or rows.tasks or terms.criteria(rows.run)
+        files = await self._lay_out(rows, rows.verifier_name) if judged else {}
         drawn = await self.db.read(lambda c: second_look.sample(c, rows.run))
         given = {"artifacts": files, "reply": args.get("reply", ""), **({"sample": drawn} if drawn else {})}
-        if second_look.is_due(rows.tasks, scripts, given):
+        if second_look.is_due(rows.run, rows.tasks, scripts, given):
             name = skill.name if skill is not None else ""
 
             def open_verifier(tx: Tx) -> None:

@@ -19,7 +19,7 @@ def receive(tx: Tx, request: Request) -> bool:
     kept = tx.add(
         inbox, team_id=request.team, channel=request.channel, key=request.key, kind=request.kind,
         event_id=request.event_id, user=request.user, thread=request.thread, channel_name=request.channel_name,
-        text=request.text, received_at=tx.now(), state="new", files=list(request.files),
+        text=request.text, received_at=tx.now(), state="new", files=list(request.files), terms=request.terms,
     )  # fmt: skip
     if not kept:
         return False
@@ -52,6 +52,7 @@ def untaken(tx: Tx) -> list[Request]:
             event_id=r["event_id"],
             channel_name=r["channel_name"],
             files=tuple(r["files"]),
+            terms=r["terms"],
         )
         for r in found
     ]

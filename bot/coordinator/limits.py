@@ -60,6 +60,8 @@ def begin(tx: Tx, run_id: str) -> None:
     asked = parse(row["request"])
     if asked is not None and asked.period == "run":
         money.set_limit(tx, row["team_id"], "run", run_id, "run", asked.hard)
+    if row["terms"].get("budget"):
+        money.set_limit(tx, row["team_id"], "run", run_id, "run", Decimal(row["terms"]["budget"]))
     before = _earlier(tx, row)
     if before:
         count = f"{len(before)} earlier run{'s' if len(before) > 1 else ''}"

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import datetime
 import secrets
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from bot.coordinator import artifacts, limits
+from bot.coordinator import artifacts, limits, terms
 from bot.skills import Match, SkillLibrary
 from bot.store import journal
 from bot.store import schema as t
 from bot.store.database import Tx
 from bot.store.leases import Claim
 from bot.tools.team import open_agent
-from bot.types import Request, RunStatus
+from bot.types import Json, Request, RunStatus
 
 
 def start_run(
     tx: Tx, request: Request, library: SkillLibrary, *, model: str, offline: bool, today: str, lead: bool,
-    price_as: str = "",
+    price_as: str = "", rules: Json | None = None,
 ) -> str:  # fmt: skip
     """Make a run of a request: its row, the two that work for it in code, and its lead unless code alone answers.
 
-    Returns the run's id.
+    `rules` are those of its channel. Returns the run's id.
     """
     found = library.match(limits.plain(request.text)) if lead else None
     run_id = f"run-{secrets.token_hex(6)}"
@@ -36,7 +37,7 @@ def start_run(
             mode=found.mode if found else "delegation", status=RunStatus.WORKING, model=model, offline=offline,
             price_as=price_as if offline else "",
             automation_id=request.key.partition("@")[0] if request.kind == "schedule" else None,
-            created_at=tx.now(), labels={"readers": [request.channel]},
+            created_at=tx.now(), labels={"readers": [request.channel]}, terms=request.terms, rules=rules or {},
         )
     )  # fmt: skip
     for name in ("_thread", "_coordinator"):
@@ -49,6 +50,7 @@ def start_run(
         inputs = {**inputs, **artifacts.go_on(tx, request, run_id, found.skill)}
     open_agent(tx, run_id, request.team, name="lead", role=found.role if found else "lead", inputs=inputs)
     limits.begin(tx, run_id)
+    terms.begin(tx, run_id, request.terms, offline)
     return run_id
 
 
@@ -56,7 +58,10 @@ def _inputs(found: Match | None, request: Request, today: str) -> dict[str, Any]
     given = dict(found.inputs) if found else {}
     channel = request.channel_name or request.channel
     attached = {"attachments": [file["name"] for file in request.files]} if request.files else {}
-    return {**given, "channel": channel, "requester": request.user, "today": today, **attached}
+    terms = {key: value for key, value in request.terms.items() if key in ("criteria", "viewing") and value}
+    if request.terms.get("deadline"):
+        terms["wanted_by"] = datetime.datetime.fromtimestamp(request.terms["deadline"], datetime.UTC).isoformat()
+    return {**given, "channel": channel, "requester": request.user, "today": today, **attached, **terms}
 
 
 def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: str = "", summary: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from bot.coordinator import verify
+from bot.coordinator import terms, verify
 from bot.store import journal
 from bot.store import schema as t
 from bot.store.database import Tx
@@ -74,16 +74,18 @@ def _an_entry(connection: Connection, one: Any, chance: random.Random) -> Json |
     }  # fmt: skip
 
 
-def is_due(tasks: list[Any], scripts: list[Json], given: Json) -> bool:
-    """Whether there is something that fresh eyes can judge: a skill's checks, promises about files, a sample."""
-    return bool(scripts or given.get("sample") or (given["artifacts"] and criteria(tasks)))
+def is_due(run: Any, tasks: list[Any], scripts: list[Json], given: Json) -> bool:
+    """Whether there is something that fresh eyes can judge: a skill's checks, promises about files, a sample, and
+    what the requester says counts as done."""
+    promised = given["artifacts"] and criteria(tasks)
+    return bool(scripts or given.get("sample") or promised or terms.criteria(run))
 
 
 def begin(tx: Tx, run: Any, name: str, tasks: list[Any], skill: str, scripts: list[Json], given: Json) -> None:
     """Open the verifier on what `given` holds: the artifacts by path and hash, the reply, a sample of answers."""
     inputs = {
         "request": run["request"],
-        "criteria": criteria(tasks),
+        "criteria": [*terms.criteria(run), *criteria(tasks)],
         "checks": [{"skill": skill, "args": {}, **entry} for entry in scripts],
         **given,
     }
@@ -106,7 +108,8 @@ def verdicts(verifier: Any) -> list[Check]:
     # Scripts are the stricter measure: with them each script's verdict is needed, without them each criterion's.
     if wanted["checks"]:
         left_out = ["a check"] if len(found) < len(wanted["checks"]) else []
-        left_out += [name for name in drawn if name not in given]
+        asked = [one["id"] for one in wanted["criteria"] if not one["task"]]  # the requester's own words
+        left_out += [name for name in (*drawn, *asked) if name not in given]
     else:
         left_out = [name for name in words if name not in given]
     if args["status"] != "done" or left_out:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -42,6 +42,7 @@ class Call:
     args: Mapping[str, Any] | None = None
     skills: tuple[str, ...] | None = None  # that the role may open and run; None: all
     data: tuple[str, ...] | None = None  # what the role may read: `ledger`, `google:Finance`; None: all
+    connectors: tuple[str, ...] | None = None  # that work of this channel may reach; None: all
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ def _outside(call: Call) -> str:
     if source and call.data is not None and all(entry.partition(":")[0] != source for entry in call.data):
         return f"the role's data are {', '.join(call.data) or 'its own files'}, not {source}"
     folder = str(args.get("folder", "")) if call.tool == BULK else ""
+    reached = GOOGLE if folder else source
+    if call.connectors is not None and reached not in ("", CHANNEL["read_channel"], *call.connectors):
+        return f"work of this channel may reach {', '.join(call.connectors) or 'no connector'}, not {reached}"
     if folder and not reaches(call.data, GOOGLE, (folder,)):
         return f"the role's data are {', '.join(call.data or ()) or 'its own files'}, not the folder {folder}"
     return ""
@@ -101,6 +105,11 @@ def reaches(data: tuple[str, ...] | None, source: str, names: Sequence[str]) -> 
     return False
 
 
-def may_decide(user: str, *, requester: str, approvers: tuple[str, ...] = ()) -> bool:
-    """Whether this person may answer an approval of a run."""
-    return user == requester or user in approvers
+def may_decide(
+    user: str, *, requester: str, approvers: tuple[str, ...] = (), approves: Callable[[str], bool] = lambda _: True
+) -> bool:
+    """Whether this person may answer an approval of a run: the requester; when their role does not approve, whoever's
+    does."""
+    if user in approvers:
+        return True
+    return approves(user) and (user == requester or not approves(requester))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.slack import cards, messages
+from bot.slack import cards, messages, ways_words
 from bot.slack.cards import Block, context, section, sections
 from bot.types import Artifact, RunStatus, RunView, Said
 
@@ -91,6 +91,9 @@ def _ack(view: RunView) -> Post:
         blocks.append(context(messages.OFFLINE))
     if view.budget.limit:
         blocks.append(context(messages.limit(view.budget)))
+    terms = ways_words.terms(view.run)
+    if terms:
+        blocks.append(context(terms))
     return _post("ack", text, blocks)
 
 

@@ -1,151 +1,329 @@
-"""What happens before Slack hears that an event arrived: it is on disk, or Slack sends it again."""
+"""What happens before Slack hears that something arrived: it is judged and on disk, or Slack sends it again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.response import BoltResponse
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.coordinator import control
-from bot.coordinator.control import Place, Told
+from bot.coordinator.control import Place
 from bot.coordinator.intake import receive, taken
-from bot.slack import requests
-from bot.slack.requests import Changed, Ignored, Seen, Word
+from bot.policy.access import Role
+from bot.slack import delegate, heard, presses, requests
+from bot.slack.door import LOOK_S, Door, Unknown
+from bot.slack.requests import Changed, Ignored, Word, id_of, mapping, words_of
 from bot.slack.scheduler import Done, Refused, Scheduler
+from bot.slack.taken import Ask, Taken
+from bot.store import people
 from bot.store.database import Database, Tx
-from bot.store.schema import inbox, run, seen_message
+from bot.store.schema import inbox, run
 from bot.types import Json, Request
 
+log = structlog.get_logger()
+
 TAKEN = "cadre_taken"  # context key: what became of the payload, for the listener
-LOOK_S = 1.2  # of the three seconds that Slack waits for a command's acknowledgement
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What became of a payload: a kept request, a word of control, or nothing (and why)."""
-
-    request: Request | None = None
-    reason: str = ""
-    member: bool = True  # of the channel a command came from
-    fresh: bool = True  # False for a second delivery
-    told: Told | None = None  # what became of a word of control
+DEEP = 60  # levels of a payload that are read
+AGAIN_S = 2.0  # between two looks at what waits for an answer about a person
+LATE_S = 120.0  # then what was known of the person before is taken
+READS = ("status", "why")  # words of control that change nothing
 
 
 class Inbox:
     """Bolt's global middleware. It raises when a payload could not be kept, so that it is not acknowledged."""
 
-    def __init__(self, db: Database, scheduler: Scheduler) -> None:
-        self.db, self.scheduler = db, scheduler
+    def __init__(self, db: Database, scheduler: Scheduler, door: Door) -> None:
+        self.db, self.scheduler, self.door = db, scheduler, door
+        self._waits = asyncio.Event()  # something is held until it is known who sent it
+        self._waits.set()
 
     async def keep(
         self, body: Json, context: AsyncBoltContext, next: Callable[[], Awaitable[BoltResponse]]
     ) -> BoltResponse | None:
         """Keep what the payload asks for, then let Bolt acknowledge it."""
-        bot_user = context.bot_user_id or ""
-        if body.get("command"):
-            context[TAKEN] = await self._command(body)
-        elif body.get("event"):
-            context[TAKEN] = await self.db.write(lambda tx: _event(tx, body, bot_user))
+        context[TAKEN] = await self.take(sane(body), context.bot_user_id or "")
         return await next()
 
-    async def _command(self, body: Json) -> Taken:
-        request = requests.from_command(body)
-        if isinstance(request, Ignored):
-            return Taken(reason=request.reason)
-        word = requests.control_word(request.text)
-        if word is not None:
-            return await self.db.write(lambda tx: _controlled(tx, request, word))
-        if not await self._is_member(request):
-            return Taken(reason="not a member", member=False)
-        fresh = await self.db.write(lambda tx: receive(tx, request))
-        return Taken(request, fresh=fresh)
+    async def take(self, body: Json, bot_user: str) -> Taken:
+        """Judge and keep one payload; what cannot be judged in time is kept until it can."""
+        if _is_noise(body, bot_user):
+            return Taken(reason="its own change of a message")
+        member = await self._is_member(body)
+        ask = Ask(body, bot_user, self.door, member=member)
+        try:
+            return await self.db.write(lambda tx: _take(tx, ask))
+        except Unknown as who:
+            unknown = who
+        await self.door.learn(unknown.team, unknown.user)
+        try:
+            return await self.db.write(lambda tx: _take(tx, ask.again()))
+        except Unknown:
+            if body.get("type") in ("message_action", "shortcut"):  # what they open cannot wait
+                return Taken(reason="held")
+            kept = {"body": body, "bot_user": bot_user}
+            await self.db.write(lambda tx: people.hold(tx, unknown.team, unknown.user, kept))
+            self._waits.set()
+            return Taken(reason="held")
 
-    async def _is_member(self, request: Request) -> bool:
-        """Whether Cadre can post there. When Slack does not say in time, trying is right: the run tells."""
-        look = self.scheduler.call(request.team, "conversations.info", {"channel": request.channel})
+    async def follow(self, tell: Callable[[Json, Taken], None]) -> None:
+        """Take what was held once it is known who sent it, and tell them; runs as long as the surface."""
+        while True:
+            await self._waits.wait()
+            self._waits.clear()
+            rows = await self.db.read(people.held)
+            for row in rows:
+                await self.door.learn(row["team_id"], row["user"])
+                taken = await self._released(row)
+                if taken is not None:
+                    tell(row["body"]["body"], taken)
+            if await self.db.read(people.held):
+                await asyncio.sleep(AGAIN_S)
+                self._waits.set()
+
+    async def _released(self, row: Any) -> Taken | None:
+        body, bot_user = row["body"]["body"], row["body"]["bot_user"]
+        ask = Ask(body, bot_user, self.door, late=self.db.now() > row["at"] + LATE_S)
+
+        def work(tx: Tx) -> Taken:
+            people.release(tx, row["id"])
+            return _take(tx, ask)
+
+        try:
+            return await self.db.write(work)
+        except Unknown:
+            return None
+
+    async def _is_member(self, body: Json) -> bool:
+        """Whether Cadre can post where a command or a form wants work. When Slack does not say in time, trying is
+        right: the run tells."""
+        team, channel = _wanted(body)
+        if not channel:
+            return True
+        look = self.scheduler.call(team, "conversations.info", {"channel": channel})
         try:
             outcome = await asyncio.wait_for(look, LOOK_S)
         except TimeoutError:
             return True
         if isinstance(outcome, Done):
-            channel: Any = outcome.data.get("channel") or {}
-            return bool(channel.get("is_member", False) or channel.get("is_im", False))
+            about: Any = outcome.data.get("channel") or {}
+            return bool(about.get("is_member", False) or about.get("is_im", False))
         return not (isinstance(outcome, Refused) and outcome.error == "channel_not_found")
 
 
-def _event(tx: Tx, body: Json, bot_user: str) -> Taken:
-    """One event in one transaction: the channel's history, and the request or word of control in it."""
-    event: Any = body["event"]
-    message = requests.seen(body, bot_user)
+def sane(value: Any, depth: int = 0) -> Any:
+    """A payload that every store can keep: no half characters, no zero bytes, nothing endlessly deep."""
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode() if not value.isascii() or (
+            "\x00" in value
+        ) else value  # fmt: skip
+    if depth > DEEP:
+        return None
+    if isinstance(value, dict):
+        return {sane(key): sane(one, depth + 1) for key, one in value.items() if isinstance(key, str)}
+    if isinstance(value, list):
+        return [sane(one, depth + 1) for one in value]
+    return value
+
+
+def _is_noise(body: Json, bot_user: str) -> bool:
+    """Whether this only tells that Cadre changed a message of its own, which happens all the time."""
+    event = mapping(body.get("event"))
+    message = mapping(event.get("message"))
+    return event.get("subtype") == "message_changed" and bool(bot_user) and message.get("user") == bot_user
+
+
+def _wanted(body: Json) -> tuple[str, str]:
+    """The workspace and channel that a command or a form wants work in, when there is work."""
+    if body.get("type") == "view_submission":
+        return delegate.place_of(body)
+    asked = requests.from_command(body) if body.get("command") else None
+    if not isinstance(asked, Request) or requests.control_word(asked.text) is not None:
+        return "", ""
+    return asked.team, asked.channel
+
+
+def _take(tx: Tx, ask: Ask) -> Taken:
+    """One payload in one transaction."""
+    body = ask.body
+    if body.get("command"):
+        return _command(tx, ask)
+    match body.get("type"):
+        case "block_actions":
+            return presses.take(tx, ask)
+        case "view_submission":
+            return delegate.take(tx, ask)
+        case "message_action" | "shortcut":
+            return delegate.opened(tx, ask)
+    if isinstance(body.get("event"), dict):
+        return _event(tx, ask)
+    return Taken(reason="nothing that is listened to")
+
+
+def _command(tx: Tx, ask: Ask) -> Taken:
+    body = ask.body
+    request = requests.from_command(body)
+    team, user, channel = requests.team_of(body), id_of(body.get("user_id")), id_of(body.get("channel_id"))
+    if not (team and user and channel):
+        return Taken(reason="it does not say who asks")
+    denied = ask.why_not(tx, team, user, channel, Role.SEE)
+    if denied:
+        return Taken(denied=denied)
+    if isinstance(request, Ignored):
+        return Taken(reason=request.reason)
+    word = requests.control_word(request.text)
+    if word is not None:
+        return _controlled(tx, ask, request, word)
+    denied = ask.why_not(tx, team, user, channel, Role.ASK)
+    if denied:
+        return Taken(denied=denied)
+    if not ask.member:
+        return Taken(reason="not a member", member=False)
+    return Taken(request, fresh=receive(tx, request))
+
+
+def _event(tx: Tx, ask: Ask) -> Taken:
+    """One event: the channel's history, and the request or word of control in it."""
+    body, bot_user = ask.body, ask.bot_user
+    event = mapping(body.get("event"))
+    team, channel, user = requests.team_of(body), id_of(event.get("channel")), id_of(event.get("user"))
+    message = heard.seen(body, bot_user)
     if message is not None:
-        _remember(tx, message)
-    if event.get("type") == "agent_session_stopped":
-        place = (str(event.get("channel", "")), str(event.get("thread_ts", "")), str(event.get("user", "")))
-        control.stop(tx, str(body.get("team_id", "")), *place)
-        return Taken(reason="stop")
-    if event.get("type") == "member_joined_channel" and event.get("user") == bot_user:
-        return _joined(tx, body, event)
+        heard.remember(tx, message)
+    match event.get("type"):
+        case "agent_session_stopped" if team and channel and user:
+            denied = ask.why_not(tx, team, user, channel, Role.ASK)
+            if not denied:
+                control.stop(tx, team, channel, requests.ts_of(event.get("thread_ts")), user)
+            return Taken(reason="stop", denied=denied, place=(team, channel, user, ""))
+        case "member_joined_channel" if team and channel and bot_user and user == bot_user:
+            return _joined(tx, body, channel)
+        case "reaction_added":
+            return presses.reacted(tx, ask)
+        case "app_context_changed" if team and user:
+            viewing = requests.viewing(event.get("context"))
+            people.visit(tx, team, user, viewing=viewing, viewing_at=tx.now())
+            return Taken(reason="what somebody looks at")
+        case "app_home_opened" if team and user:
+            return _home(tx, ask, team, user)
     change = requests.changed(body, bot_user)
     if change is not None:
-        return _changed(tx, change)
+        return _changed(tx, ask, change)
     request = requests.from_event(body, bot_user)
     if isinstance(request, Ignored):
         return Taken(reason=request.reason)
-    return _request(tx, request)
+    return _request(tx, ask, request)
 
 
-def _request(tx: Tx, request: Request) -> Taken:
-    if request.kind == "reply" and not _takes_part(tx.connection, request):
-        return Taken(reason="a thread without Cadre")
-    if not request.text:
-        return Taken(request, reason="help")
+def _home(tx: Tx, ask: Ask, team: str, user: str) -> Taken:
+    denied = ask.why_not(tx, team, user, "", Role.SEE)
+    event = ask.body["event"]
+    people.visit(tx, team, user, opened_at=tx.now(), home_sha="")  # Slack may show an old one: publish anew
+    if isinstance(event.get("context"), dict):
+        viewing = requests.viewing(event["context"])
+        people.visit(tx, team, user, viewing=viewing, viewing_at=tx.now())
+    return Taken(reason="home", denied=denied, place=(team, id_of(event.get("channel")), user, ""))
+
+
+def _request(tx: Tx, ask: Ask, request: Request) -> Taken:
     word = requests.control_word(request.text)
-    place = _place(request)
+    place = Place(request.team, request.channel, _thread(request), request.user)
+    if request.kind == "reply":
+        silent = _not_to_cadre(tx, request, word, place)
+        if silent:
+            return Taken(reason=silent)
+    where = (request.team, request.channel, request.user, _thread(request))
+    denied = ask.why_not(tx, request.team, request.user, request.channel, Role.SEE)
+    if denied:
+        return Taken(denied=denied, place=where)
+    if requests.asks_for_help(request.text):
+        once = ask.body["event"].get("type") == "app_mention" or request.kind == "reply" or _direct(request)
+        return Taken(request, reason="help", fresh=once)
     if word is not None and (word.name != "resume" or control.paused(tx, place)):
-        return _controlled(tx, request, word)
-    if request.kind == "reply" and requests.to_nobody(request.text) and not _asked(tx, request):
-        return Taken(reason="not said to Cadre")
+        return _controlled(tx, ask, request, word)
+    denied = ask.why_not(tx, request.team, request.user, request.channel, Role.ASK)
+    if denied:
+        return Taken(denied=denied, place=where)
+    request = _with_view(tx, ask, request)
     if not receive(tx, request):
         return Taken(request, fresh=False)
-    if request.thread != request.key and control.answer_in_thread(tx, place, request.text):
+    if request.thread != request.key and control.answer_in_thread(tx, place, request.text, ask.access):
         taken(tx, request, None)
         return Taken(request, reason="answer")
-    return Taken(request)
+    new = request.thread != request.key and not heard.known(tx, request.team, request.channel, request.thread)
+    return Taken(request, reason="an unread thread" if new else "")
 
 
-def _controlled(tx: Tx, request: Request, word: Word) -> Taken:
+def _not_to_cadre(tx: Tx, request: Request, word: Word | None, place: Place) -> str:
+    """Why a plain reply is not for Cadre, by rules; "" when it is.
+
+    Words of control and answers to an open question count from anyone in the thread; anything else only while
+    nobody but its writer and Cadre talk there, for between people a plain reply is for people.
+    """
+    if not _takes_part(tx.connection, request):
+        return "a thread without Cadre"
+    if request.text.startswith("@"):
+        return "said to somebody else"
+    if word is not None:
+        return ""
+    if control.asks(tx, place):
+        return ""
+    if requests.to_nobody(request.text):
+        return "asks for nothing"
+    others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
+    return "said among people" if others else ""
+
+
+def _with_view(tx: Tx, ask: Ask, request: Request) -> Request:
+    """A direct request comes with what its writer looks at: Slack says so with the message, or said so before."""
+    if not _direct(request):
+        return request
+    told = ask.body["event"].get("app_context")
+    viewing = requests.viewing(told) if isinstance(told, dict) else None
+    if viewing is None:
+        row = people.visitor(tx.connection, request.team, request.user)
+        viewing = row["viewing"] if row is not None else []
+    return request.on({"viewing": viewing}) if viewing else request
+
+
+def _direct(request: Request) -> bool:
+    return request.channel.startswith("D")
+
+
+def _controlled(tx: Tx, ask: Ask, request: Request, word: Word) -> Taken:
     """A word of control counts in the transaction that keeps it: it waits for nobody."""
+    wanted = Role.SEE if word.name in READS else Role.ASK
+    denied = ask.why_not(tx, request.team, request.user, request.channel, wanted)
+    if denied:
+        return Taken(denied=denied, place=(request.team, request.channel, request.user, _thread(request)))
     if not receive(tx, request):
         return Taken(request, reason="control", fresh=False)
     taken(tx, request, None)
-    return Taken(request, reason="control", told=control.say(tx, word.name, _place(request, word.run_id)))
+    place = Place(request.team, request.channel, _thread(request), request.user, word.run_id)
+    return Taken(request, reason="control", told=control.say(tx, word.name, place))
 
 
-def _place(request: Request, run_id: str = "") -> Place:
-    """Where a request was said; one that opens a thread of its own is about the channel."""
-    thread = request.thread if request.thread != request.key else ""
-    return Place(request.team, request.channel, thread, request.user, run_id)
+def _thread(request: Request) -> str:
+    """The thread that a request was said in; one that opens a thread of its own is about the channel."""
+    return request.thread if request.thread != request.key else ""
 
 
-def _asked(tx: Tx, request: Request) -> bool:
-    """Whether an agent waits for an answer in this thread; thanks to a colleague by name is never one."""
-    return not request.text.startswith("@") and control.asks(tx, _place(request))
-
-
-def _changed(tx: Tx, change: Changed) -> Taken:
+def _changed(tx: Tx, ask: Ask, change: Changed) -> Taken:
     """An edit of a request changes the course of its run; its deletion stops it."""
+    origin = control.requested_by(tx, change.team, change.channel, change.ts)
+    if origin is None:
+        return Taken(reason="a message to others")
+    denied = ask.why_not(tx, change.team, change.user, change.channel, Role.ASK)
+    if denied:
+        return Taken(denied=denied, place=(change.team, change.channel, change.user, change.thread))
     if change.deleted:
         stopped = control.withdraw(tx, change.team, change.channel, change.ts, change.user)
         return Taken(reason="deleted" if stopped else "a message to others")
-    origin = control.requested_by(tx, change.team, change.channel, change.ts)
-    if origin is None or origin["text"] == change.text or not change.text:
+    if origin["text"] == change.text or not change.text:
         return Taken(reason="an edit that changes no request")
     request = Request(
         team=change.team,
@@ -173,39 +351,19 @@ def _takes_part(connection: Connection, request: Request) -> bool:
     return False
 
 
-def _joined(tx: Tx, body: Json, event: Any) -> Taken:
+def _joined(tx: Tx, body: Json, channel: str) -> Taken:
     """Cadre came into a channel: a row of the inbox, so that a second delivery says no second hello."""
+    event = body["event"]
     request = Request(
-        team=body.get("team_id", ""),
-        channel=event.get("channel", ""),
+        team=requests.team_of(body),
+        channel=channel,
         thread="",
-        key=str(event.get("event_ts") or body.get("event_id", "")),
+        key=requests.ts_of(event.get("event_ts")) or words_of(body.get("event_id"))[:64],
         kind="joined",
-        user=str(event.get("inviter") or event.get("user")),
+        user=id_of(event.get("inviter")) or id_of(event.get("user")),
         text="",
     )
     fresh = receive(tx, request)
     if fresh:
         taken(tx, request, None)
     return Taken(request, reason="joined", fresh=fresh)
-
-
-def _remember(tx: Tx, message: Seen) -> None:
-    """Keep a message for digests, whatever the order in which its events arrive."""
-    make = pg_insert if tx.connection.dialect.name == "postgresql" else sqlite_insert
-    row = {
-        "team_id": message.team,
-        "channel": message.channel,
-        "ts": message.ts,
-        "thread": message.thread,
-        "user": message.user,
-        "text": message.text,
-        "deleted": message.change == "deleted",
-    }
-    insertion = make(seen_message).values(**row)
-    key = ["team_id", "channel", "ts"]
-    if message.change == "said":  # an edit or deletion that came first knows better
-        tx.execute(insertion.on_conflict_do_nothing(index_elements=key))
-        return
-    told: Json = {"deleted": True} if message.change == "deleted" else {"text": message.text}
-    tx.execute(insertion.on_conflict_do_update(index_elements=key, set_=told))

@@ -6,7 +6,6 @@ Bolt forgets an acknowledgement when its listener raises soon after, so none of 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Coroutine
 from typing import Any
@@ -15,29 +14,46 @@ import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
-from sqlalchemy import select
 
-from bot.coordinator import control
-from bot.coordinator.control import Place
-from bot.slack import messages
-from bot.slack.cards import section
-from bot.slack.inbox import TAKEN, Inbox, Taken
+from bot.policy.access import Access
+from bot.slack import delegate, heard, home, messages, requests
+from bot.slack import ways_words as words
+from bot.slack.door import Door
+from bot.slack.home import Homes
+from bot.slack.inbox import TAKEN, Inbox
 from bot.slack.scheduler import Done, Priority, Scheduler
+from bot.slack.taken import Taken
+from bot.store import people
 from bot.store.database import Database, Tx
-from bot.store.schema import approval, run
-from bot.types import Json
+from bot.types import Json, Person, Request
 
 log = structlog.get_logger()
 
 COMMANDS = ("/cadre", "/quarter-close")
+EVENTS = (
+    "app_mention", "message", "agent_session_stopped", "member_joined_channel", "app_home_opened",
+    "app_context_changed", "reaction_added",
+)  # fmt: skip
+SHORTCUTS = {delegate.OF_MESSAGE: "message", delegate.ANYWHERE: "global"}
+THREAD_MOST = 200  # messages of a thread that are read when Cadre comes into it
 
 
 class Listeners:
     """The listeners and the small private answers they give, which no run depends on."""
 
-    def __init__(self, db: Database, scheduler: Scheduler) -> None:
-        self.db, self.scheduler = db, scheduler
+    def __init__(self, db: Database, scheduler: Scheduler, access: Access) -> None:
+        self.db, self.scheduler, self.access = db, scheduler, access
+        self.door = Door(db, scheduler, access)
+        self.inbox = Inbox(db, scheduler, self.door)
+        self.homes = Homes(db, scheduler, access)
         self._later: set[asyncio.Task[None]] = set()
+        self._following: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to follow what happens beside the events: homes, and what waits for an answer about a person."""
+        loop = asyncio.get_running_loop()
+        for work in (self.homes.follow(), self.inbox.follow(self.tell_late)):
+            self._following.append(loop.create_task(work))
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something small after the listener has returned."""
@@ -47,100 +63,173 @@ class Listeners:
 
     async def close(self) -> None:
         """Let the small answers under way go out."""
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
         await asyncio.gather(*self._later, return_exceptions=True)
+        await self.door.close()
 
-    # -- events and commands -----------------------------------------------------------------------------------------
+    # -- listeners ---------------------------------------------------------------------------------------------------
 
-    async def said(self, body: Json, context: AsyncBoltContext) -> None:
-        """A mention or message: the inbox has it; only a word without a run is answered from here."""
-        taken: Taken = context[TAKEN]
-        request = taken.request
-        if request is None or not taken.fresh:
-            return
-        if taken.reason == "help" and body["event"]["type"] == "app_mention":
-            self.later(self.post(request.team, request.channel, messages.HELP, request.thread))
-        elif taken.told is not None:
-            thread = request.thread if request.thread != request.key else ""
-            words = messages.controlled(taken.told, here=bool(thread))
-            if words:
-                self.later(self.whisper(request.team, request.channel, request.user, words, thread))
-
-    async def joined(self, context: AsyncBoltContext) -> None:
-        taken: Taken = context[TAKEN]
-        if taken.reason == "joined" and taken.fresh and taken.request is not None:
-            self.later(self.post(taken.request.team, taken.request.channel, messages.HELLO))
-
-    async def home(self, body: Json) -> None:
-        if body["event"].get("tab") == "home":
-            view = {"type": "home", "blocks": [section(messages.HOME)]}
-            payload = {"user_id": body["event"]["user"], "view": view}
-            self.later(self._call(body.get("team_id", ""), "views.publish", payload))
+    async def event(self, body: Json, context: AsyncBoltContext) -> None:
+        """An event: the inbox has it; only what has no run to answer it is answered from here."""
+        self.tell(body, context[TAKEN], context.bot_user_id or "")
 
     async def other(self) -> None:
         """An event nobody asked for: acknowledged, so that Slack does not send it again."""
 
     async def command(self, ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
         """A slash command: a private line at once, the work in the channel."""
+        await ack(text=self._of_command(body, context[TAKEN]), response_type="ephemeral")
+
+    async def press(self, ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
+        """A button, in a message or at home."""
+        await ack()
         taken: Taken = context[TAKEN]
-        if not taken.member:
-            text = messages.not_member(f"{body['command']} {body.get('text', '')}".strip())
-        elif taken.request is None:
-            text = messages.HELP
-        elif taken.reason == "control":
-            text = messages.controlled(taken.told, here=False) if taken.told else messages.ALREADY_SAID
+        action = requests.mapping(next(iter(requests.listing(body.get("actions"))), None))
+        trigger = requests.words_of(body.get("trigger_id"))
+        if taken.reason == "opens something" and trigger:
+            self.later(self._open(requests.words_of(action.get("action_id")), taken, trigger))
+        self.tell(body, taken)
+
+    async def shortcut(self, ack: AsyncAck, body: Json, context: AsyncBoltContext) -> None:
+        """ "Delegate this": the form, or a private line why not."""
+        await ack()
+        taken: Taken = context[TAKEN]
+        trigger = requests.words_of(body.get("trigger_id"))
+        if taken.view and trigger:
+            self.later(self._show(taken, taken.view, trigger))
+        elif taken.reason == "held":
+            team, user = delegate.who(body)
+            self.later(self._say((team, "", user, ""), words.FORM_LATE))
+        self.tell(body, taken)
+
+    async def form(self, ack: AsyncAck, context: AsyncBoltContext) -> None:
+        """A submitted form: its errors beside the fields, else it closes."""
+        taken: Taken = context[TAKEN]
+        if taken.errors:
+            await ack(response_action="errors", errors=taken.errors)
+            return
+        await ack()
+
+    # -- what is said without a run ----------------------------------------------------------------------------------
+
+    def tell(self, body: Json, taken: Taken, bot_user: str = "") -> None:
+        """The small answer that something needs, if it needs one."""
+        request, place = taken.request, taken.place
+        if body.get("command") or body.get("type") == "view_submission":
+            return  # answered by its acknowledgement
+        if taken.denied and place[2]:
+            self._deny(taken)
+        elif taken.reason == "home":
+            self._home(taken, body)
+        elif taken.decided:
+            told = {**messages.DECISIONS, "role": words.ROLE_APPROVES}.get(taken.decided, "")
+            if told:
+                self.later(self._say(place, told))
+        elif taken.reason.startswith("feedback ") and place[1]:
+            self.later(self._say(place, words.THANKS[taken.reason.partition(" ")[2]]))
+        elif taken.told is not None:
+            self._controlled(taken)
+        elif request is not None and taken.fresh:
+            self._said(taken, request, bot_user)
+
+    def tell_late(self, body: Json, taken: Taken) -> None:
+        """The answer to something that was held, when its acknowledgement is long gone."""
+        team, user = requests.team_of(body), requests.id_of(body.get("user_id"))
+        if body.get("command"):
+            text = self._of_command(body, taken)
+            self.later(self._say((team, requests.id_of(body.get("channel_id")), user, ""), text))
+        elif body.get("type") == "view_submission" and taken.errors:
+            team, user = delegate.who(body)
+            self.later(self._say((team, "", user, ""), " ".join(taken.errors.values())))
         else:
-            text = messages.command_taken(taken.request.text)
-        await ack(text=text, response_type="ephemeral")
+            self.tell(body, taken)
 
-    # -- buttons -----------------------------------------------------------------------------------------------------
+    def _said(self, taken: Taken, request: Request, bot_user: str) -> None:
+        if taken.reason == "help":
+            self.later(self.post(request.team, request.channel, messages.HELP, request.thread))
+        elif taken.reason == "joined":
+            self.later(self.post(request.team, request.channel, messages.HELLO))
+        elif taken.reason == "an unread thread":
+            self.later(self._read_thread(request, bot_user))
 
-    async def decide(self, ack: AsyncAck, body: Json, action: Json) -> None:
-        """Approve or Reject: on disk, then acknowledged."""
-        value, user = _value(action), body["user"]["id"]
-        approved = action["action_id"] == "approve"
-        told = await self._write(
-            lambda tx: (
-                _ours(tx, value, body)
-                or control.decide(tx, value.get("id", ""), user, approved, value.get("sha", ""))
-            )
-        )
-        await self._decided(ack, body, told)
-
-    async def answer(self, ack: AsyncAck, body: Json, action: Json) -> None:
-        """One of the answers an agent offered."""
-        value, user = _value(action), body["user"]["id"]
-        told = await self._write(
-            lambda tx: _ours(tx, value, body) or control.answer(tx, value.get("id", ""), user, value.get("text", ""))
-        )
-        await self._decided(ack, body, told)
-
-    async def control(self, ack: AsyncAck, body: Json, action: Json) -> None:
-        """A button of the plan: stop, pause or resume this run."""
-        team, channel, thread, user = _team(body), _channel(body), _thread(body), body["user"]["id"]
-        place = Place(team, channel, thread, user, str(_value(action).get("run", "")))
-        told = await self._write(lambda tx: control.say(tx, action["action_id"], place))
-        if told is None:
+    def _controlled(self, taken: Taken) -> None:
+        request, told = taken.request, taken.told
+        if told is None or (request is not None and not taken.fresh):
             return
-        await ack()
-        words = messages.controlled(told, here=True)
-        if words:
-            self.later(self.whisper(team, channel, user, words, thread))
+        if request is not None:
+            thread = request.thread if request.thread != request.key else ""
+            place = (request.team, request.channel, request.user, thread)
+        else:
+            place = taken.place
+        text = messages.controlled(told, here=bool(place[3]))
+        if text:
+            self.later(self._say(place, text))
 
-    async def _write(self, work: Any) -> Any:
-        """The outcome, or None when nothing could be kept: then Slack shows the person that the button failed."""
-        try:
-            return await self.db.write(work)
-        except Exception:
-            log.exception("a button's press could not be kept")
-            return None
-
-    async def _decided(self, ack: AsyncAck, body: Json, told: str | None) -> None:
-        if told is None:
+    def _deny(self, taken: Taken) -> None:
+        if taken.reason == "home":
+            self.homes.opened(taken.place[0], taken.place[2])
             return
-        await ack()
-        if told in messages.DECISIONS:
-            words = messages.DECISIONS[told]
-            self.later(self.whisper(_team(body), _channel(body), body["user"]["id"], words, _thread(body)))
+        self.later(self._say(taken.place, words.denied(taken.denied)))
+
+    def _home(self, taken: Taken, body: Json) -> None:
+        team, channel, user, _ = taken.place
+        if body["event"].get("tab") == "messages":
+            if channel:
+                self.later(self._call(team, "assistant.threads.setSuggestedPrompts", prompts(channel)))
+            return
+        self.homes.opened(team, user)
+
+    def _of_command(self, body: Json, taken: Taken) -> str:
+        if taken.denied:
+            return words.denied(taken.denied)
+        if taken.reason == "held":
+            return words.HELD
+        if not taken.member:
+            return messages.not_member(f"{body['command']} {body.get('text') or ''}".strip())
+        if taken.request is None:
+            return messages.HELP
+        if taken.reason == "control":
+            return messages.controlled(taken.told, here=False) if taken.told else messages.ALREADY_SAID
+        return messages.command_taken(taken.request.text)
+
+    # -- forms and homes ---------------------------------------------------------------------------------------------
+
+    async def _open(self, action: str, taken: Taken, trigger: str) -> None:
+        """What a button at home opens."""
+        team, _, user, _ = taken.place
+        if action == "home:ask":
+            await self._show(taken, delegate.form(""), trigger)
+        elif action == "home:rules":
+            known = await self.db.read(lambda c: people.get(c, team, user))
+            person = known.person if known is not None else Person(user, "unseen")
+            await self._show(taken, home.rules(self.access, person), trigger)
+
+    async def _show(self, taken: Taken, view: Json, trigger: str) -> None:
+        told = await self.scheduler.call(taken.place[0], "views.open", {"trigger_id": trigger, "view": view})
+        if not isinstance(told, Done):
+            log.warning("a form was not opened", why=str(told))
+            await self._say(taken.place, words.FORM_LATE)
+
+    async def _read_thread(self, request: Request, bot_user: str) -> None:
+        """Cadre was called into a thread that went on without it: read once what was said there."""
+        query = {"channel": request.channel, "ts": request.thread, "limit": THREAD_MOST}
+        told = await self.scheduler.call(request.team, "conversations.replies", query, priority=Priority.UPDATE)
+        if not isinstance(told, Done):
+            log.warning("a thread was not read", why=str(told))
+            return
+        said = [
+            heard.message_of(request.team, request.channel, requests.mapping(one), bot_user)
+            for one in requests.listing(told.data.get("messages"))
+        ]
+
+        def keep(tx: Tx) -> None:
+            for message in said:
+                if message is not None:
+                    heard.remember(tx, message)
+
+        await self.db.write(keep)
 
     # -- small answers -----------------------------------------------------------------------------------------------
 
@@ -153,29 +242,40 @@ class Listeners:
         payload: Json = {"channel": channel, "user": user, "text": text}
         await self._call(team, "chat.postEphemeral", {**payload, **({"thread_ts": thread} if thread else {})})
 
+    async def _say(self, place: tuple[str, str, str, str], text: str) -> None:
+        """A line for one person where they are; directly where there is no channel or it is their own with Cadre."""
+        team, channel, user, thread = place
+        if not channel.startswith(("C", "G")):
+            await self.post(team, channel or user, text, thread)
+            return
+        await self.whisper(team, channel, user, text, thread)
+
     async def _call(self, team: str, method: str, payload: Json) -> None:
         outcome = await self.scheduler.call(team, method, payload, priority=Priority.UPDATE)
         if not isinstance(outcome, Done):
             log.warning("a small answer was not given", method=method, why=str(outcome))
 
 
-def register_listeners(app: AsyncApp, db: Database, scheduler: Scheduler) -> Listeners:
-    """Make the app keep what it hears and listen to it."""
-    listeners = Listeners(db, scheduler)
-    app.use(Inbox(db, scheduler).keep)
-    app.event("app_mention")(listeners.said)
-    app.event("message")(listeners.said)
-    app.event("agent_session_stopped")(listeners.other)
-    app.event("member_joined_channel")(listeners.joined)
-    app.event("app_home_opened")(listeners.home)
-    app.event(re.compile(".*"))(listeners.other)
+def prompts(channel: str) -> Json:
+    """What the empty conversation with Cadre suggests."""
+    told = [{"title": title, "message": message} for title, message in words.PROMPTS]
+    return {"channel_id": channel, "title": words.PROMPTS_TITLE, "prompts": told}
+
+
+def register_listeners(app: AsyncApp, db: Database, scheduler: Scheduler, access: Access) -> Listeners:
+    """Make the app keep what it hears and listen to it. What nobody listens to is acknowledged all the same."""
+    listeners = Listeners(db, scheduler, access)
+    app.use(listeners.inbox.keep)
+    anything = re.compile(".*", re.DOTALL)
+    for event in EVENTS:
+        app.event(event)(listeners.event)
+    app.event(anything)(listeners.other)
     for command in COMMANDS:
         app.command(command)(listeners.command)
-    app.action("approve")(listeners.decide)
-    app.action("reject")(listeners.decide)
-    app.action(re.compile(r"answer:\d+"))(listeners.answer)
-    for word in ("stop", "pause", "resume"):
-        app.action(word)(listeners.control)
+    for callback in SHORTCUTS:
+        app.shortcut(callback)(listeners.shortcut)
+    app.action(anything)(listeners.press)
+    app.view_submission(delegate.FORM)(listeners.form)
     return listeners
 
 
@@ -184,37 +284,3 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except Exception:
         log.exception("a small answer failed")
-
-
-def _value(action: Json) -> Json:
-    try:
-        value = json.loads(action.get("value") or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _ours(tx: Tx, value: Json, body: Json) -> str:
-    """An approval belongs to one workspace and channel; a value from elsewhere is void."""
-    place = tx.execute(
-        select(run.c.team_id, run.c.channel)
-        .join(approval, approval.c.run_id == run.c.id)
-        .where(approval.c.id == str(value.get("id", "")))
-    ).first()
-    if place is None or (place.team_id, place.channel) != (_team(body), _channel(body)):
-        return "void"
-    return ""
-
-
-def _team(body: Json) -> str:
-    return str((body.get("team") or {}).get("id") or (body.get("user") or {}).get("team_id") or "")
-
-
-def _channel(body: Json) -> str:
-    return str((body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or "")
-
-
-def _thread(body: Json) -> str:
-    message = body.get("message") or {}
-    container = body.get("container") or {}
-    return str(message.get("thread_ts") or container.get("thread_ts") or message.get("ts") or "")

@@ -12,6 +12,12 @@ from bot.types import Json, Request
 ORDINARY = ("", "file_share", "thread_broadcast")  # message subtypes that a person wrote to be read
 KEY_MAX = 64
 
+STOPS = ("x", "negative_squared_cross_mark", "octagonal_sign", "no_entry", "no_entry_sign")  # reactions
+APPROVES = ("white_check_mark", "heavy_check_mark", "ballot_box_with_check")
+
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_TS = re.compile(r"\d{1,15}(?:\.\d{1,12})?")
+_COMMAND = re.compile(r"(?i)^\s*/?(?P<name>quarter-close)\b|^\s*/(?P<slash>cadre)\b")
 _ENTITY = re.compile(r"<([^<>]+)>")
 _QUARTER = re.compile(r"(?i)^\s*Q\d\s+20\d\d\b")
 _POLITE = r"(?:\s+(?:it|this|that|now|please|work|the\s+work|working))*"
@@ -43,40 +49,28 @@ class Ignored:
     reason: str
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A message of a channel the bot is in, as digests read it. `change` says what the event did to it."""
-
-    team: str
-    channel: str
-    ts: str
-    thread: str
-    user: str
-    text: str
-    change: str  # said | edited | deleted
-
-
 def from_event(body: Json, bot_user: str) -> Request | Ignored:
     """An app_mention or a message event as a request.
 
     Both events of one mention give the same kind and key, so that only one of them starts anything.
     """
-    event = body.get("event") or {}
+    event = mapping(body.get("event"))
     kind = event.get("type")
     if kind not in ("app_mention", "message"):
-        return Ignored(f"a {kind} event")
-    if event.get("subtype", "") not in ORDINARY:
-        return Ignored(f"a message of subtype {event['subtype']}")
+        return Ignored("another event")
+    if (event.get("subtype") or "") not in ORDINARY:
+        return Ignored("a message of another subtype")
     if event.get("bot_id"):
         return Ignored("written by a bot")
-    user = event.get("user", "")
+    user, channel, ts = id_of(event.get("user")), id_of(event.get("channel")), ts_of(event.get("ts"))
     if not user or user == bot_user:
         return Ignored("written by nobody or by Cadre itself")
+    if not channel or not ts or not team_of(body):
+        return Ignored("it does not say where it was written")
     if event.get("edited"):
         return Ignored("an edit")
-    ts, raw = str(event.get("ts", "")), event.get("text") or ""
-    thread = str(event.get("thread_ts") or "")
-    direct = event.get("channel_type") == "im" or str(event.get("channel", "")).startswith("D")
+    raw, thread = words_of(event.get("text")), ts_of(event.get("thread_ts"))
+    direct = event.get("channel_type") == "im" or channel.startswith("D")
     if kind == "app_mention" or mentions(raw, bot_user) or (direct and thread in ("", ts)):
         asked = "mention"
     elif thread and thread != ts:
@@ -84,86 +78,99 @@ def from_event(body: Json, bot_user: str) -> Request | Ignored:
     else:
         return Ignored("a message to others")
     files = attached(event)
-    text = clean(raw, bot_user)
+    text = same_verb(clean(raw, bot_user))
     if not text and files and asked == "reply":
         text = f"Attached: {', '.join(file['name'] for file in files)}"
     return Request(
-        team=_team(body),
-        channel=event.get("channel", ""),
+        team=team_of(body),
+        channel=channel,
         thread=thread or ts,
         key=ts,
         kind=asked,
         user=user,
         text=text,
-        event_id=body.get("event_id", ""),
+        event_id=words_of(body.get("event_id"))[:KEY_MAX],
         files=files,
     )
+
+
+def mapping(value: object) -> Json:
+    """A part of a payload as an object, whatever it is."""
+    return value if isinstance(value, dict) else {}
+
+
+def listing(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def words_of(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def id_of(value: object) -> str:
+    """An id of Slack's; "" for anything else."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
+
+
+def ts_of(value: object) -> str:
+    """The time stamp that names a message; "" for anything else."""
+    return value if isinstance(value, str) and _TS.fullmatch(value) else ""
 
 
 def attached(event: Json) -> tuple[Json, ...]:
     """The files of a message: id, name, size in bytes, media type and address; those that are gone are left out."""
     return tuple(
         {
-            "id": str(file["id"]),
-            "name": str(file.get("name") or file.get("title") or file["id"]),
-            "size": int(file.get("size") or 0),
-            "type": str(file.get("mimetype") or ""),
-            "url": str(file.get("url_private_download") or file.get("url_private") or ""),
+            "id": id_of(file["id"]),
+            "name": words_of(file.get("name")) or words_of(file.get("title")) or id_of(file["id"]),
+            "size": int(file["size"]) if isinstance(file.get("size"), int) else 0,
+            "type": words_of(file.get("mimetype")),
+            "url": words_of(file.get("url_private_download")) or words_of(file.get("url_private")),
         }
-        for file in event.get("files") or ()
-        if file.get("id") and file.get("mode") != "tombstone"
+        for file in map(mapping, listing(event.get("files")))
+        if id_of(file.get("id")) and file.get("mode") != "tombstone"
     )
 
 
 def from_command(body: Json) -> Request | Ignored:
     """A slash command's form as a request; Ignored when it only asks for help."""
-    command, text = body.get("command", ""), clean(body.get("text") or "", "")
-    if not text or text.lower() in ("help", "?"):
+    command, text = words_of(body.get("command")), clean(words_of(body.get("text")), "")
+    user, channel = id_of(body.get("user_id")), id_of(body.get("channel_id"))
+    if not text or text.lower() in ("help", "?") or not user or not channel or not team_of(body):
         return Ignored("help")
     if command.endswith("quarter-close"):
-        text = f"close {text}" if _QUARTER.match(text) else f"quarter-close {text}"
-    key = body.get("trigger_id") or f"{body.get('command')}:{body.get('user_id')}:{body.get('response_url', '')}"
+        text = f"quarter-close {text}"
+    key = words_of(body.get("trigger_id")) or f"{command}:{user}:{words_of(body.get('response_url'))}"
     return Request(
-        team=body.get("team_id", ""),
-        channel=body.get("channel_id", ""),
+        team=team_of(body),
+        channel=channel,
         thread="",
         key=key if len(key) <= KEY_MAX else hashlib.sha256(key.encode()).hexdigest(),
         kind="command",
-        user=body.get("user_id", ""),
-        text=text,
-        channel_name=body.get("channel_name", ""),
+        user=user,
+        text=same_verb(text),
+        channel_name=words_of(body.get("channel_name"))[:128],
     )
 
 
-def seen(body: Json, bot_user: str) -> Seen | None:
-    """What a message event says about the channel's history; None when it says nothing a digest would show."""
-    event = body.get("event") or {}
-    if event.get("type") != "message":
-        return None
-    subtype = event.get("subtype", "")
-    if subtype == "message_deleted":
-        gone = event.get("previous_message") or {}
-        return _seen(body, gone, str(event.get("deleted_ts") or gone.get("ts", "")), "deleted", bot_user)
-    if subtype == "message_changed":
-        message = event.get("message") or {}
-        change = "deleted" if message.get("subtype") == "tombstone" else "edited"
-        return _seen(body, message, str(message.get("ts", "")), change, bot_user)
-    if subtype not in (*ORDINARY, "bot_message", "me_message"):
-        return None
-    return _seen(body, event, str(event.get("ts", "")), "said", bot_user)
+def same_verb(text: str) -> str:
+    """What was typed as a command, in a thread too where Slack takes none, as the words of a request."""
+    found = _COMMAND.match(text)
+    if found is None:
+        return text
+    rest = text[found.end() :].strip()
+    if found["slash"]:
+        return rest
+    return f"close {rest}" if _QUARTER.match(rest) else f"quarter-close {rest}".strip()
 
 
-def _seen(body: Json, message: Json, ts: str, change: str, bot_user: str) -> Seen | None:
-    user = message.get("user") or message.get("bot_id") or ""
-    if not ts or user == bot_user:
-        return None
-    thread = str(message.get("thread_ts") or "")
-    channel = body["event"].get("channel", "")
-    return Seen(_team(body), channel, ts, thread, user, clean(message.get("text") or "", ""), change)
+def asks_for_help(text: str) -> bool:
+    return text.strip().lower() in ("help", "?", "")
 
 
-def _team(body: Json) -> str:
-    return str(body.get("team_id") or (body.get("event") or {}).get("team") or "")
+def team_of(body: Json) -> str:
+    """The workspace of an event or command."""
+    return id_of(body.get("team_id")) or id_of(mapping(body.get("event")).get("team"))
 
 
 @dataclass(frozen=True)
@@ -204,20 +211,62 @@ class Changed:
 
 def changed(body: Json, bot_user: str) -> Changed | None:
     """What a message_changed or message_deleted event means for a request; None for previews and the like."""
-    event = body.get("event") or {}
-    subtype = event.get("subtype", "")
+    event = mapping(body.get("event"))
+    subtype, channel = event.get("subtype"), id_of(event.get("channel"))
     if event.get("type") != "message" or subtype not in ("message_changed", "message_deleted"):
         return None
-    before = event.get("previous_message") or {}
-    message = before if subtype == "message_deleted" else event.get("message") or {}
+    before = mapping(event.get("previous_message"))
+    message = before if subtype == "message_deleted" else mapping(event.get("message"))
     deleted = subtype == "message_deleted" or message.get("subtype") == "tombstone"
-    edited = str((message.get("edited") or {}).get("ts", ""))
-    ts = str(event.get("deleted_ts") or message.get("ts", ""))
-    if not ts or message.get("bot_id") or not (deleted or edited):
+    edited = ts_of(mapping(message.get("edited")).get("ts"))
+    ts = ts_of(event.get("deleted_ts")) or ts_of(message.get("ts"))
+    user = id_of(before.get("user")) or id_of(message.get("user"))
+    if not (ts and user and channel and team_of(body)) or message.get("bot_id") or not (deleted or edited):
         return None
-    user = str(before.get("user") or message.get("user") or "")
-    text, thread = clean(message.get("text") or "", bot_user), str(message.get("thread_ts") or ts)
-    return Changed(_team(body), str(event.get("channel", "")), ts, thread, user, text, deleted, edited)
+    text, thread = clean(words_of(message.get("text")), bot_user), ts_of(message.get("thread_ts")) or ts
+    return Changed(team_of(body), channel, ts, thread, user, same_verb(text), deleted, edited)
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """An emoji that a person put on a message."""
+
+    team: str
+    channel: str
+    ts: str
+    user: str
+    name: str
+    stamp: str
+
+
+def reaction(body: Json, bot_user: str) -> Reaction | None:
+    """What a reaction_added event says; None for one that means nothing to Cadre."""
+    event = mapping(body.get("event"))
+    item = mapping(event.get("item"))
+    if event.get("type") != "reaction_added" or item.get("type") != "message":
+        return None
+    name = words_of(event.get("reaction")).partition("::")[0]
+    told = Reaction(
+        team_of(body), id_of(item.get("channel")), ts_of(item.get("ts")), id_of(event.get("user")), name,
+        ts_of(event.get("event_ts")),
+    )  # fmt: skip
+    wanted = name in (*STOPS, *APPROVES) and told.user != bot_user
+    return told if wanted and told.team and told.channel and told.ts and told.user else None
+
+
+def viewing(told: object) -> list[Json]:
+    """What somebody looks at beside an agent, the most relevant first: {"type", "id", "ts"} of what Slack names."""
+    found = []
+    for entity in map(mapping, listing(mapping(told).get("entities"))[:8]):
+        kind = words_of(entity.get("type")).rpartition("/")[2].removesuffix("_id").removesuffix("_context")
+        value = entity.get("value")
+        if isinstance(value, dict):
+            place = {"id": id_of(value.get("channel_id")), "ts": ts_of(value.get("message_ts"))}
+        else:
+            place = {"id": id_of(value)}
+        if kind in ("channel", "canvas", "list", "message") and all(place.values()):
+            found.append({"type": kind, **place})
+    return found
 
 
 def mentions(raw: str, user: str) -> bool:

@@ -27,10 +27,13 @@ READS = (
     "conversations.replies",
     "files.getUploadURLExternal",  # takes no JSON, and nobody sees what it makes
     "files.info",
+    "usergroups.users.list",
+    "users.info",
 )
 PER_MINUTE = {
     "agents.sessions.setStatus": 50,
     "assistant.threads.setStatus": 60,
+    "assistant.threads.setSuggestedPrompts": 50,
     "chat.delete": 50,
     "chat.getPermalink": 60,
     "chat.postEphemeral": 100,
@@ -43,6 +46,9 @@ PER_MINUTE = {
     "files.completeUploadExternal": 100,
     "files.getUploadURLExternal": 100,
     "files.info": 100,
+    "usergroups.users.list": 20,
+    "users.info": 100,
+    "views.open": 100,
     "views.publish": 100,
 }
 DEFAULT_PER_MINUTE = 20

@@ -53,6 +53,7 @@ inbox = Table(
     Column("state", String(12), nullable=False, default="new"),  # new | taken | steered
     Column("run_id", String(40)),
     Column("files", JSON, nullable=False, default=list, server_default="[]"),  # attached, as the surface tells them
+    Column("terms", JSON, nullable=False, default=dict, server_default="{}"),  # what was asked beside the words
     UniqueConstraint("team_id", "channel", "key", "kind"),
     Index("inbox_new", "state", "id"),
     Index("inbox_run", "run_id"),
@@ -93,6 +94,8 @@ run = Table(
     Column("price_as", String(80), nullable=False, default="", server_default=""),  # what an offline run is priced as
     Column("estimate", String(40), nullable=False, default="", server_default=""),  # USD, before it is spent
     Column("estimate_basis", Text, nullable=False, default="", server_default=""),
+    Column("terms", JSON, nullable=False, default=dict, server_default="{}"),  # as with the request
+    Column("rules", JSON, nullable=False, default=dict, server_default="{}"),  # of its channel when it began
     Column("created_at", Float, nullable=False),
     Column("finished_at", Float),
     _labels(),
@@ -451,6 +454,50 @@ seen_message = Table(
     Column("user", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
+    Column("author", String(8), nullable=False, default="person", server_default="person"),  # person | bot | cadre
+    Index("seen_thread", "team_id", "channel", "thread"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("team_id", String(32), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("kind", String(12), nullable=False),  # member | guest | outsider
+    Column("name", String(128), nullable=False, default=""),
+    Column("groups", JSON, nullable=False, default=list),
+    Column("learned_at", Float, nullable=False),
+)
+
+held = Table(  # a payload that waits until it is known who sent it
+    "held",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _team(),
+    Column("user", String(64), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+visitor = Table(  # somebody's own place in the surface: their home, and what they look at
+    "visitor",
+    metadata,
+    Column("team_id", String(32), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("home_sha", String(64), nullable=False, default=""),  # of what was published last
+    Column("opened_at", Float, nullable=False, default=0.0),
+    Column("viewing", JSON, nullable=False, default=list),
+    Column("viewing_at", Float, nullable=False, default=0.0),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("run_id", String(40), ForeignKey("run.id"), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    _team(),
+    Column("verdict", String(8), nullable=False),  # good | bad
+    Column("at", Float, nullable=False),
 )
 
 automation = Table(

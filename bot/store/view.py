@@ -73,6 +73,10 @@ def run_view(connection: Connection, run_id: str) -> RunView:
         notices=tuple(r["body"]["text"] for r in notes if r["kind"] == "notice"),
         verified=_verified(notes),
         said=said(notes, rows(t.mail, t.mail.c.seq), {task.id: task.title for task in tasks}),
+        feedback=tuple(
+            {"user": r["user"], "verdict": r["verdict"], "at": r["at"]}
+            for r in rows(t.feedback, t.feedback.c.at, t.feedback.c.user)
+        ),
     )
 
 
@@ -97,6 +101,8 @@ def _info(row: Any) -> RunInfo:
         finished_at=row["finished_at"],
         control=row["control"],
         muted=row["muted"],
+        deadline=row["terms"].get("deadline"),
+        criteria=tuple(row["terms"].get("criteria", ())),
     )
 
 
@@ -242,6 +248,7 @@ def to_json(view: RunView, thread: list[Json] | None = None) -> Json:
         "effects": plain(view.effects),
         "coverage": dataclasses.asdict(view.coverage),
         "cost": dataclasses.asdict(view.cost),
+        "feedback": list(view.feedback),
         "budget": dataclasses.asdict(view.budget),
         "notices": list(view.notices),
         "verified": plain(view.verified),

@@ -19,7 +19,7 @@ from bot.store import journal, leases, points
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
-from bot.team import asking, compaction, recovery
+from bot.team import asking, compaction, recovery, thread
 from bot.team.context import Context, inbox_paths
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import Recorder, Turn
@@ -65,7 +65,7 @@ class AgentRunner:
     home: Path
     zone: str
     retry_budget: float
-    _heads: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    _heads: dict[tuple[str, str, str, str], bytes] = field(default_factory=dict)
     _kept: dict[str, Context] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -129,10 +129,11 @@ class AgentRunner:
         if problem:
             await self.db.write(lambda tx: fail_agent(tx, claim, state.row, *problem))
             return None
-        longer = compaction.due(state, self.model.window(state.role.model))
+        longer = compaction.due(state, self.model.window(state.role.model or state.run["rules"].get("model", "")))
         if longer:
             await compaction.shorten(self.db, claim, state, self._workspace(state), longer)
         else:
+            await thread.hear(self.db, claim, state)
             await self._think(claim, recorder, state)
         return True
 
@@ -201,12 +202,13 @@ class AgentRunner:
 
     def _head(self, state: AgentState) -> bytes:
         """The unchanging part of the agent's requests, encoded once for all agents of a role."""
-        key = (state.row["skill"], state.row["role"], "lead" if state.lead else "")
+        model = state.role.model or state.run["rules"].get("model", "")
+        key = (state.row["skill"], state.row["role"], "lead" if state.lead else "", model)
         if key not in self._heads:
             self._heads[key] = self.model.head(
                 system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
                 tools=self.toolbox.definitions(state.role_tools),
-                model=state.role.model,
+                model=model,
                 effort=state.role.effort,
             )
         return self._heads[key]

@@ -10,7 +10,8 @@ from bot.types import Json
 
 Row = Mapping[str, Any]
 ROW = "context.shortened"  # the journal row at which a context goes on shorter
-FOLDS = ("turn", "tool.result", "note", ROW)  # the kinds of rows that a context is made of
+THREAD = "thread.said"  # the journal row of what was said in the run's thread
+FOLDS = ("turn", "tool.result", "note", THREAD, ROW)  # the kinds of rows that a context is made of
 
 
 class Context:
@@ -28,6 +29,7 @@ class Context:
         self.idle_turns = 0  # replies in a row that called nothing
         self.cut_turns = 0  # replies in a row that hit the output limit
         self.refused_turns = 0  # replies in a row that the model declined
+        self.heard: set[str] = set()  # messages of the thread that were told, by ts
         self.carried: Json = {}  # the body of the last row at which the context went on shorter
         self.shortened_at = 0  # replies before that row
         self._opening = list(opening)
@@ -63,6 +65,13 @@ class Context:
     def note(self, body: Json) -> None:
         """A word from the harness."""
         self._texts.append(text(f"<note>{body['text']}</note>"))
+        self.rows += 1
+
+    def thread(self, body: Json) -> None:
+        """What people and apps said in the run's thread: on one line and without a tag of its own, so that nothing
+        in it passes for a word of the harness."""
+        self._texts.append(text(f"<thread>{compact(body).replace('<', chr(92) + 'u003c')}</thread>"))
+        self.heard |= {one["ts"] for one in body["messages"]}
         self.rows += 1
 
     def close_user(self, mails: Sequence[Row]) -> None:
@@ -124,6 +133,8 @@ def fold(rows: Sequence[tuple[str, Json]], mails: Mapping[str, Row], opening: Se
                 context.result(body)
             case "note":
                 context.note(body)
+            case "thread.said":
+                context.thread(body)
             case "context.shortened":
                 context.shortened(body)
     return context

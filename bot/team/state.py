@@ -85,7 +85,11 @@ class AgentState:
         """What the gate says of a call."""
         told = args if isinstance(args, dict) else {}
         role = self.role
-        return decide(Call(tool, effect, self.role_tools, args=told, skills=role.skills, data=role.data))
+        connectors = self.run["rules"].get("connectors")
+        return decide(
+            Call(tool, effect, self.role_tools, args=told, skills=role.skills, data=role.data,
+                 connectors=None if connectors is None else tuple(connectors))
+        )  # fmt: skip
 
     def answer(self, body: Json, boundary: Boundary) -> None:
         """Take over a call's result that this activation has written."""
@@ -159,6 +163,9 @@ def _opening(row: Any, run: Any, zone: str, first_task: str) -> list[Json]:
             f'<request from="{run["requester"]}" channel="{channel}" time="{started.isoformat(timespec="minutes")}">'
             f"{run['request']}</request>"
         )
+        conventions = run["rules"].get("instructions")
+        if conventions:
+            first += f'\n<conventions channel="{channel}">{journal.canonical(conventions)}</conventions>'
     else:
         task = f' task="{first_task}"' if first_task else ""
         first = f'<brief from="{row["parent"]}"{task}>{row["brief"]}</brief>'

@@ -34,6 +34,7 @@ class ChannelTool:
                     seen_message.c.team_id == ctx.team,
                     seen_message.c.channel == ctx.channel,
                     seen_message.c.deleted.is_(False),
+                    seen_message.c.author != "cadre",
                 )
                 .order_by(seen_message.c.ts)
             ).all()

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, update
 
 from bot.coordinator.intake import INTAKE, ensure_intake, taken, untaken
 from bot.coordinator.runs import start_run
+from bot.policy.access import Access
 from bot.skills import SkillLibrary
 from bot.slack.app import Surface, build_app, make_client
 from bot.slack.scheduler import Scheduler
@@ -158,7 +159,9 @@ class Local:
 
 
 @contextlib.asynccontextmanager
-async def local(tmp_path: Path, *, ack_s: float = 3.0, dispatch: bool = True) -> AsyncIterator[Local]:
+async def local(
+    tmp_path: Path, *, ack_s: float = 3.0, dispatch: bool = True, access: Access | None = None
+) -> AsyncIterator[Local]:
     """Everything running; with `dispatch`, requests become runs and threads are written as in production."""
     log, faults, clock = CallLog(), Faults(), Clock("simulated")
     definition = AppDefinition.from_manifest(ROOT / "manifest.yml")
@@ -169,13 +172,14 @@ async def local(tmp_path: Path, *, ack_s: float = 3.0, dispatch: bool = True) ->
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     db.on_commit(lambda: loop.call_soon_threadsafe(changed.set))
     scheduler = Scheduler(make_client(BOT_TOKEN, slack.ready["api_url"]))
-    surface = build_app(db, scheduler, app_token=APP_TOKEN)
+    rules = access or Access()
+    surface = build_app(db, scheduler, app_token=APP_TOKEN, access=rules)
     writer = ThreadWriter(db, scheduler)
     dispatcher = None
     if dispatch:
         dispatcher = Dispatcher(db, SystemClock(), role="test", engine_url="")
-        dispatcher.serve("coordinator", _intake(db, tmp_path))
-        dispatcher.serve("thread", writer.activate)
+        dispatcher.serve("coordinator", _intake(db, tmp_path, rules))
+        dispatcher.serve("thread", surface.showing(writer.activate))
     await surface.start()
     try:
         async with aiohttp.ClientSession() as http:
@@ -188,13 +192,24 @@ async def local(tmp_path: Path, *, ack_s: float = 3.0, dispatch: bool = True) ->
         db.close()
 
 
-def _intake(db: Database, home: Path) -> Any:
+def app_of(tmp_path: Path) -> Any:
+    """The Bolt app as it stands before anything is connected."""
+    db = Database(f"sqlite:///{tmp_path / 'cadre.db'}", SystemClock().now)
+    surface = build_app(db, Scheduler(make_client(BOT_TOKEN)))
+    db.close()
+    return surface.app
+
+
+def _intake(db: Database, home: Path, access: Access) -> Any:
     """Requests become runs; nobody works on them."""
     library = SkillLibrary(ROOT / "skills", home / "skills")
 
     def take(tx: Any) -> None:
         for request in untaken(tx):
-            run_id = start_run(tx, request, library, model="offline", offline=True, today="2026-10-05", lead=True)
+            run_id = start_run(
+                tx, request, library, model="offline", offline=True, today="2026-10-05", lead=True,
+                rules=access.rules(request.channel),
+            )  # fmt: skip
             taken(tx, request, run_id)
 
     async def activate(claim: Claim) -> None:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.slack import messages, requests
-from bot.slack.requests import Ignored, clean, from_command, from_event, seen
+from bot.slack.heard import seen
+from bot.slack.requests import Ignored, clean, from_command, from_event
 from bot.types import Request
 
 BOT = "UCADRE"

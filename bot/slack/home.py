@@ -1,0 +1,242 @@
+"""The home tab: what needs me, what runs, what is done, what repeats, and the rules; published anew on change."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, select
+
+from bot.policy.access import Access, Role
+from bot.slack import ways_words as words
+from bot.slack.cards import Block, button, context, section
+from bot.slack.messages import STOP
+from bot.slack.scheduler import Done, Priority, Refused, Scheduler
+from bot.store import journal, people
+from bot.store import schema as t
+from bot.store.database import Database
+from bot.types import Json, Person
+
+log = structlog.get_logger()
+
+SHOWN = 8  # of each part
+SETTLE_S = 1.0  # what changes within it is published together
+KEPT_S = 14 * 86_400.0  # a home that nobody opened for so long is not kept current
+GONE = ("not_enabled", "user_not_found", "users_not_found", "user_not_visible")
+
+
+class Homes:
+    """Publishes the homes of those who opened theirs."""
+
+    def __init__(self, db: Database, scheduler: Scheduler, access: Access) -> None:
+        self.db, self.scheduler, self.access = db, scheduler, access
+        self._due: set[tuple[str, str]] = set()
+        self._runs: set[str] = set()
+        self._news = asyncio.Event()
+
+    def opened(self, team: str, user: str) -> None:
+        """Somebody looks at their home: it is shown as it is now."""
+        self._due.add((team, user))
+        self._news.set()
+
+    def changed(self, run_id: str) -> None:
+        """Something happened in a run: the homes that show it may have changed."""
+        self._runs.add(run_id)
+        self._news.set()
+
+    async def follow(self) -> None:
+        """Publish what changed; runs as long as the surface, and begins with what changed while there was none."""
+        since = self.db.now() - KEPT_S
+        self._due |= set(await self.db.read(lambda c: _visitors(c, since)))
+        while True:
+            while self._due or self._runs:
+                runs, self._runs = self._runs, set()
+                due, self._due = self._due, set()
+                due |= await self.db.read(lambda c, r=runs: _shown_to(c, r, by_role=self._by_role))  # type: ignore[misc]
+                for team, user in sorted(due):
+                    await self._refresh(team, user)
+                await asyncio.sleep(SETTLE_S)
+            self._news.clear()
+            await self._news.wait()
+
+    @property
+    def _by_role(self) -> bool:
+        """Whether an approval may be somebody else's than the requester's."""
+        return self.access != Access()
+
+    async def _refresh(self, team: str, user: str) -> None:
+        try:
+            await self.publish(team, user)
+        except Exception:
+            log.exception("a home was not published", user=user)
+
+    async def publish(self, team: str, user: str) -> None:
+        """Show somebody's home unless it shows the same already."""
+        row = await self.db.read(lambda c: people.visitor(c, team, user))
+        if row is None or row["opened_at"] < self.db.now() - KEPT_S:
+            return
+        now = self.db.now()
+        blocks = await self.db.read(lambda c: home(c, self.access, team, user))
+        sha = journal.sha256_of(blocks)
+        if sha == row["home_sha"]:
+            return
+        view = {"type": "home", "blocks": [*blocks, context(words.updated(now))]}
+        payload = {"user_id": user, "view": view}
+        told = await self.scheduler.call(
+            team, "views.publish", payload, priority=Priority.UPDATE, key=f"home/{user}"
+        )  # fmt: skip
+        if isinstance(told, Done) or (isinstance(told, Refused) and told.error in GONE):
+            await self.db.write(lambda tx: people.visit(tx, team, user, home_sha=sha))
+        else:
+            log.warning("a home was not published", user=user, why=str(told))
+
+
+def home(connection: Connection, access: Access, team: str, user: str) -> list[Block]:
+    """The blocks of somebody's home."""
+    known = people.get(connection, team, user)
+    person = known.person if known is not None else Person(user, "unseen")
+    held = max([access.role(person), *(access.role(person, channel) for channel in access.channels)])
+    if held is Role.NOTHING:
+        return [section(words.denied(person.kind if person.kind != "member" else "closed"))]
+    asked = _asked(connection, access, person, team)
+    running = _runs(connection, team, user, live=True)
+    recent = _runs(connection, team, user, live=False)
+    repeated = _automations(connection, team, user)
+    return [
+        *_part(words.NEEDS, [_row(words.question(run, one), run, one["link"]) for run, one in asked]),
+        *_part(words.RUNNING, [_row(words.row(run), run, stops=True) for run in running]),
+        *_part(words.RECENT, [_row(words.row(run), run) for run in recent]),
+        *_part(words.AUTOMATIONS, [[section(words.automation(one))] for one in repeated]),
+        *_settings(held),
+    ]
+
+
+def _part(title: str, rows: list[list[Block]]) -> list[Block]:
+    blocks: list[Block] = [{"type": "header", "text": {"type": "plain_text", "text": title}}]
+    for row in rows[:SHOWN]:
+        blocks += row
+    if len(rows) > SHOWN:
+        blocks.append(context(f"and {len(rows) - SHOWN} more"))
+    if not rows:
+        blocks.append(context(words.EMPTY[title]))
+    return blocks
+
+
+def _row(text: str, run: Json, link: str = "", *, stops: bool = False) -> list[Block]:
+    blocks = [section(text)]
+    elements = []
+    target = link or run["permalink"]
+    if target.startswith(("http://", "https://")):
+        elements.append({**button(words.OPEN, "home:open", {"run": run["id"]}), "url": target[:3_000]})
+    if stops:
+        elements.append(button(STOP, "stop", {"run": run["id"]}))
+    if elements:
+        blocks.append({"type": "actions", "block_id": f"run:{run['id']}:{len(text)}", "elements": elements})
+    return blocks
+
+
+def _settings(held: Role) -> list[Block]:
+    buttons = [button(words.RULES, "home:rules", {})]
+    if held >= Role.ASK:
+        buttons.insert(0, button(words.ASK, "home:ask", {}, "primary"))
+    return [
+        {"type": "header", "text": {"type": "plain_text", "text": words.SETTINGS}},
+        section(words.role(held)),
+        {"type": "actions", "block_id": "settings", "elements": buttons},
+    ]
+
+
+def rules(access: Access, person: Person) -> Json:
+    """The rules of access as a modal."""
+    parts = words.rules(access, person)[:90]
+    return {
+        "type": "modal",
+        "callback_id": "rules",
+        "title": {"type": "plain_text", "text": words.RULES},
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": [section(part) for part in parts],
+    }
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+_RUN = (
+    t.run.c.id, t.run.c.team_id, t.run.c.channel, t.run.c.request, t.run.c.understood, t.run.c.status,
+    t.run.c.control, t.run.c.permalink, t.run.c.thread, t.run.c.created_at, t.run.c.finished_at, t.run.c.requester,
+)  # fmt: skip
+_ENDED = ("done", "failed", "stopped")
+
+
+def _runs(connection: Connection, team: str, user: str, *, live: bool) -> list[Json]:
+    r = t.run.c
+    state = r.status.not_in(_ENDED) if live else r.status.in_(_ENDED)
+    query = select(*_RUN).where(r.team_id == team, r.requester == user, state)
+    query = query.order_by(r.created_at.desc(), r.id).limit(SHOWN + 1)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _asked(connection: Connection, access: Access, person: Person, team: str) -> list[tuple[Json, Json]]:
+    """What waits for this person: their own approvals and questions, and approvals that need their role."""
+    a, r = t.approval.c, t.run.c
+    query = (
+        select(t.approval, *(column.label(f"run_{column.name}") for column in _RUN))
+        .join(t.run, r.id == a.run_id)
+        .where(r.team_id == team, a.status == "pending", r.status.not_in(_ENDED))
+        .order_by(a.asked_at)
+    )
+    if access == Access():
+        query = query.where(a.person == person.id)
+    found = []
+    for row in connection.execute(query).mappings():
+        run = {column.name: row[f"run_{column.name}"] for column in _RUN}
+        if _concerns(connection, access, person, row):
+            found.append((run, {"kind": row["kind"], "preview": row["preview"], "link": _link(connection, run, row)}))
+    return found[: SHOWN + 1]
+
+
+def _concerns(connection: Connection, access: Access, person: Person, row: Any) -> bool:
+    asked = str(row["preview"].get("person") or row["person"])
+    own = access.role(person, row["run_channel"])
+    if asked == person.id:
+        return row["kind"] in ("question", "budget") or own >= Role.APPROVE
+    if row["kind"] not in ("changes", "plan", "call") or own < Role.APPROVE:
+        return False
+    known = people.get(connection, row["team_id"], asked)
+    return access.role(known.person if known else Person(asked, "member"), row["run_channel"]) < Role.APPROVE
+
+
+def _link(connection: Connection, run: Json, row: Any) -> str:
+    """The address of the card itself: the thread's own with the card's place in it."""
+    key = f"{run['id']}/post/approval/{row['id']}"
+    told = connection.execute(select(t.effect.c.result).where(t.effect.c.op_key == key)).scalar() or {}
+    base, _, _ = run["permalink"].rpartition("/p")
+    ts = str(told.get("ts", "")).replace(".", "")
+    place = f"?thread_ts={run['thread']}&cid={run['channel']}"
+    return f"{base}/p{ts}{place}" if base and ts.isdigit() else str(run["permalink"])
+
+
+def _automations(connection: Connection, team: str, user: str) -> list[Json]:
+    a = t.automation.c
+    query = select(t.automation).where(a.team_id == team, a.owner == user, a.status != "removed")
+    return [dict(row) for row in connection.execute(query.order_by(a.created_at).limit(SHOWN + 1)).mappings()]
+
+
+def _visitors(connection: Connection, since: float) -> list[tuple[str, str]]:
+    v = t.visitor.c
+    query = select(v.team_id, v.user).where(v.opened_at > since, v.home_sha != "")
+    return [(row.team_id, row.user) for row in connection.execute(query)]
+
+
+def _shown_to(connection: Connection, runs: set[str], *, by_role: bool) -> set[tuple[str, str]]:
+    """Those whose opened homes may show one of these runs."""
+    if not runs:
+        return set()
+    r, a, v = t.run.c, t.approval.c, t.visitor.c
+    asking = select(r.team_id, r.requester).where(r.id.in_(runs))
+    asked = select(a.team_id, a.person).where(a.run_id.in_(runs))
+    persons = {tuple(row) for row in connection.execute(asked)}
+    opened = {tuple(row) for row in connection.execute(select(v.team_id, v.user).where(v.opened_at > 0))}
+    if persons and by_role:
+        return opened
+    return opened & {*persons, *(tuple(row) for row in connection.execute(asking))}
