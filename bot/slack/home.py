@@ -15,6 +15,7 @@ from bot.slack.messages import STOP
 from bot.slack.scheduler import Done, Priority, Refused, Scheduler
 from bot.store import journal, people
 from bot.store import schema as t
+from bot.store import surface_tables as st
 from bot.store.database import Database
 from bot.types import Json, Person
 
@@ -223,7 +224,7 @@ def _automations(connection: Connection, team: str, user: str) -> list[Json]:
 
 
 def _visitors(connection: Connection, since: float) -> list[tuple[str, str]]:
-    v = t.visitor.c
+    v = st.visitor.c
     query = select(v.team_id, v.user).where(v.opened_at > since, v.home_sha != "")
     return [(row.team_id, row.user) for row in connection.execute(query)]
 
@@ -232,7 +233,7 @@ def _shown_to(connection: Connection, runs: set[str], *, by_role: bool) -> set[t
     """Those whose opened homes may show one of these runs."""
     if not runs:
         return set()
-    r, a, v = t.run.c, t.approval.c, t.visitor.c
+    r, a, v = t.run.c, t.approval.c, st.visitor.c
     asking = select(r.team_id, r.requester).where(r.id.in_(runs))
     asked = select(a.team_id, a.person).where(a.run_id.in_(runs))
     persons = {tuple(row) for row in connection.execute(asked)}

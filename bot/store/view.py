@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from bot.store import items, money
 from bot.store import schema as t
+from bot.store import surface_tables as st
 from bot.store.database import by_id
 from bot.store.said import said
 from bot.types import (
@@ -75,7 +76,7 @@ def run_view(connection: Connection, run_id: str) -> RunView:
         said=said(notes, rows(t.mail, t.mail.c.seq), {task.id: task.title for task in tasks}),
         feedback=tuple(
             {"user": r["user"], "verdict": r["verdict"], "at": r["at"]}
-            for r in rows(t.feedback, t.feedback.c.at, t.feedback.c.user)
+            for r in rows(st.feedback, st.feedback.c.at, st.feedback.c.user)
         ),
     )
 

@@ -147,7 +147,7 @@ def test_a_change_of_course_is_acknowledged_with_the_changed_rows_of_the_plan(tm
             await on.say(ts, "only the first part, please")
             await on.shown(ts, "Change of course", "only the first part", "Taken in: Only the first part now.",
                            "+ Third part", "− b")  # fmt: skip
-            await on.say(ts, "also look at May", person="jonas")
+            await on.say(ts, "@cadre also look at May", person="jonas")
             await on.shown(ts, "Added to this work", "also look at May", "Taken in")
             view = await on.until(run_id, lambda view: len(view.tasks) == 2)
             assert [m.text for m in view.messages if m.to == "lead"] == [
