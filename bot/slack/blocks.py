@@ -136,7 +136,8 @@ def _end(view: RunView, *, top: bool) -> Post:
         blocks = sections(text)
         return _post("result", text, [*blocks, *_made(view), *_footer(view, [])], top=top)
     text = messages.harmless(view.summary_text.strip()) or f"Done: {messages.escape(messages.topic(view.run))}"
-    return _post("result", text, [*sections(text), *_made(view), *_footer(view, _verified(view))], top=top)
+    below = [*_made(view), *_footer(view, _verified(view)), cards.feedback(view.run)]
+    return _post("result", text, [*sections(text), *below], top=top)
 
 
 def _made(view: RunView) -> list[Block]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from bot.slack import messages
+from bot.slack import messages, ways_words
 from bot.types import Approval, Check, Json, Message, RunInfo, RunView, Task
 
 Block = dict[str, Any]
@@ -89,6 +89,22 @@ def button(label: str, action: str, value: Json, style: str = "") -> Block:
         "value": json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     }
     return {**told, "style": style} if style else told
+
+
+def feedback(run: RunInfo) -> Block:
+    """Two buttons below a result: what people think of it, kept with the run."""
+
+    def one(label: str, verdict: str) -> Block:
+        value = json.dumps({"run": run.id, "verdict": verdict}, separators=(",", ":"))
+        return {"text": {"type": "plain_text", "text": label}, "value": value}
+
+    buttons = {
+        "type": "feedback_buttons",
+        "action_id": "feedback",
+        "positive_button": one(ways_words.GOOD, "good"),
+        "negative_button": one(ways_words.BAD, "bad"),
+    }
+    return {"type": "context_actions", "elements": [buttons]}
 
 
 # -- plan ------------------------------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def _asked(connection: Connection, access: Access, person: Person, team: str) ->
     """What waits for this person: their own approvals and questions, and approvals that need their role."""
     a, r = t.approval.c, t.run.c
     query = (
-        select(t.approval, *(column.label(f"run_{column.name}") for column in _RUN))
+        select(t.approval, *(column.label(f"of_{column.name}") for column in _RUN))
         .join(t.run, r.id == a.run_id)
         .where(r.team_id == team, a.status == "pending", r.status.not_in(_ENDED))
         .order_by(a.asked_at)
@@ -190,7 +190,7 @@ def _asked(connection: Connection, access: Access, person: Person, team: str) ->
         query = query.where(a.person == person.id)
     found = []
     for row in connection.execute(query).mappings():
-        run = {column.name: row[f"run_{column.name}"] for column in _RUN}
+        run = {column.name: row[f"of_{column.name}"] for column in _RUN}
         if _concerns(connection, access, person, row):
             found.append((run, {"kind": row["kind"], "preview": row["preview"], "link": _link(connection, run, row)}))
     return found[: SHOWN + 1]
@@ -198,13 +198,13 @@ def _asked(connection: Connection, access: Access, person: Person, team: str) ->
 
 def _concerns(connection: Connection, access: Access, person: Person, row: Any) -> bool:
     asked = str(row["preview"].get("person") or row["person"])
-    own = access.role(person, row["run_channel"])
+    own = access.role(person, row["of_channel"])
     if asked == person.id:
         return row["kind"] in ("question", "budget") or own >= Role.APPROVE
     if row["kind"] not in ("changes", "plan", "call") or own < Role.APPROVE:
         return False
     known = people.get(connection, row["team_id"], asked)
-    return access.role(known.person if known else Person(asked, "member"), row["run_channel"]) < Role.APPROVE
+    return access.role(known.person if known else Person(asked, "member"), row["of_channel"]) < Role.APPROVE
 
 
 def _link(connection: Connection, run: Json, row: Any) -> str:

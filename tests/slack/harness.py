@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from bot.coordinator.intake import INTAKE, ensure_intake, taken, untaken
 from bot.coordinator.runs import start_run
@@ -26,7 +27,7 @@ from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
 from bot.store.leases import Claim
 from loopback.control import CallLog, Clock, Faults
-from loopback.slack.seed import APP_TOKEN, BOT_TOKEN, AppDefinition
+from loopback.slack.seed import APP_TOKEN, BOT_TOKEN, SMALL_WORKSPACE, AppDefinition
 from loopback.slack.server import Running, start
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,16 @@ class Local:
     writer: ThreadWriter
     http: aiohttp.ClientSession
     changed: asyncio.Event
+
+    async def count(self, table: Any) -> int:
+        """How many rows a table has."""
+        return await self.db.read(lambda c: c.execute(select(func.count()).select_from(table)).scalar_one())
+
+    async def whispered(self, channel: str, person: str, times: int = 1) -> list[str]:
+        """The private lines of a person once there are that many."""
+        while len(told := await self.whispers(channel, person)) < times:
+            pass
+        return told
 
     async def act(self, person: str, do: str, **what: Any) -> dict[str, Any]:
         """One thing a person does; it must succeed."""
@@ -160,12 +171,20 @@ class Local:
 
 @contextlib.asynccontextmanager
 async def local(
-    tmp_path: Path, *, ack_s: float = 3.0, dispatch: bool = True, access: Access | None = None
+    tmp_path: Path,
+    *,
+    ack_s: float = 3.0,
+    dispatch: bool = True,
+    access: Access | None = None,
+    workspace: Mapping[str, Any] = SMALL_WORKSPACE,
+    without: tuple[str, ...] = (),
 ) -> AsyncIterator[Local]:
-    """Everything running; with `dispatch`, requests become runs and threads are written as in production."""
+    """Everything running; with `dispatch`, requests become runs and threads are written as in production. The app
+    was installed `without` some scopes."""
     log, faults, clock = CallLog(), Faults(), Clock("simulated")
     definition = AppDefinition.from_manifest(ROOT / "manifest.yml")
-    slack = await start(log=log, faults=faults, clock=clock, definition=definition, ack_s=ack_s)
+    definition = dataclasses.replace(definition, scopes=definition.scopes - set(without))
+    slack = await start(log=log, faults=faults, clock=clock, definition=definition, ack_s=ack_s, workspace=workspace)
     db = Database(f"sqlite:///{tmp_path / 'cadre.db'}", clock.now)
     db.migrate()
     db.write_now(ensure_intake)
