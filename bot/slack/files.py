@@ -68,7 +68,7 @@ class Files:
                         raise Lost(words.too_many_files(MOST))
                     got = await self._download(row["team_id"], file)
                     if is_archive(file["name"], got):
-                        inside = await asyncio.to_thread(unpacked, got)
+                        inside = await unpacked(got)
                         data |= {_free(_path(path), data): content for path, content in inside.items()}
                     else:
                         data[name] = got

@@ -68,6 +68,12 @@ async def grids(name: str, data: bytes, limits: Limits = LIMITS) -> list[Grid]:
     return _meant(name, lambda: [wire.grid_in(grid) for grid in about["grids"]])
 
 
+async def unpack(name: str, data: bytes, limits: Limits = LIMITS) -> dict[str, bytes]:
+    """The files of an archive by path; those in archives inside it stay there. Raises Unreadable like `read`."""
+    about, blobs = await _asked("unpack", name, {}, [data], limits)
+    return _meant(name, lambda: dict(zip(map(str, about["paths"]), blobs, strict=True)))
+
+
 async def redline(original: bytes | str, changes: Sequence[Change], author: str, date: datetime, name: str) -> bytes:
     """A Word file with tracked changes, as `redline.redline` makes it. Raises Misplaced or Unreadable."""
     given = [(change.quote, change.new, change.reason, change.at) for change in changes]
@@ -97,7 +103,7 @@ async def _asked(
 def _meant(name: str, made: Callable[[], T]) -> T:
     try:
         return made()
-    except (wire.Broken, KeyError, IndexError, TypeError) as error:
+    except (wire.Broken, KeyError, IndexError, TypeError, ValueError) as error:
         raise errors.Unreadable(f"{name} could not be read: it upset the reader.", name=name) from error
 
 

@@ -21,6 +21,7 @@ _SENTENCE_END = re.compile(r"[.;:!?][\"'”’)\]]*\s+")
 _NOBODY = Turn(0, 0)
 # how a place is called and where its numbers come from
 _UNITS = {"docx": "paragraph", "html": "line", "xlsx": "row", "csv": "row", "json": "line"}
+_LEAVES = {"pptx": "slide"}
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,16 @@ class Anchor:
     stamp: str = ""  # the time of the turn as the transcript writes it
     seconds: int | None = None  # the same in seconds
     unit: str = "line"
+    leaf: str = "page"  # what pages are called
+    within: str = ""  # the file in a file: of an archive, attached to a message
 
     @property
     def place(self) -> str:
         """Words for people: "page 3, line 2", "turn 17, Ann, 00:12:31", "sheet Actuals, row 14"."""
+        return f"{self.within}, {self._here}" if self.within else self._here
+
+    @property
+    def _here(self) -> str:
         if self.turn is not None:
             return ", ".join(filter(None, (f"turn {self.turn}", self.speaker, self.stamp)))
         where = f"{self.unit} {self.line}"
@@ -52,7 +59,7 @@ class Anchor:
             where += f", part {self.part}"
         if self.sheet:
             return f"sheet {self.sheet}, {where}"
-        return f"page {self.page}, {where}" if self.page else where
+        return f"{self.leaf} {self.page}, {where}" if self.page else where
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,8 @@ class Document:
     """What was read of a file. `unread` says in sentences what could not be read although the rest could."""
 
     name: str
-    kind: str  # text, html, docx, pdf, xlsx, csv, json, transcript
-    text: str  # pages and sheets are separated by a form feed
+    kind: str  # text, html, docx, pdf, pptx, xlsx, csv, json, transcript, mail, zip, picture
+    text: str  # pages, sheets and files in a file are separated by a form feed
     passages: tuple[Passage, ...]
     pages: int  # 0 when the format has none
     unread: tuple[str, ...]
@@ -119,13 +126,13 @@ def assemble(
         raise Empty(f"{name} holds no text.", name=name)
     found = tuple(turns) or (turns_of(text) if kind in ("text", "docx", "pdf") else ())
     pages = 0 if sheets or "\f" not in text.strip("\f") else text.rstrip("\f").count("\f") + 1
-    lines = _lines(text, sheets, numbers, paged=kind == "pdf" or pages > 0)
+    lines = _lines(text, sheets, numbers, paged=kind in ("pdf", "pptx") or pages > 0)
     return Document(
         name=name,
         kind="transcript" if found and kind == "text" else kind,
         text=text,
-        passages=tuple(_parts(text, _UNITS.get(kind, "line"), lines, found)),
-        pages=max(pages, 1) if kind == "pdf" else pages,
+        passages=tuple(_parts(text, _UNITS.get(kind, "line"), _LEAVES.get(kind, "page"), lines, found)),
+        pages=text.count("\f") + 1 if kind in ("pdf", "pptx") else pages,
         unread=tuple(unread),
         sha256=hashlib.sha256(data).hexdigest(),
     )
@@ -157,7 +164,11 @@ def _lines(
 
 
 def _parts(
-    text: str, unit: str, lines: Iterator[tuple[int, int, str, int, int | None, str]], turns: Sequence[Turn]
+    text: str,
+    unit: str,
+    leaf: str,
+    lines: Iterator[tuple[int, int, str, int, int | None, str]],
+    turns: Sequence[Turn],
 ) -> Iterator[Passage]:
     starts = [turn.start for turn in turns]
     counted: dict[str, int] = {}
@@ -170,7 +181,7 @@ def _parts(
             part = counted[base] = counted.get(base, 0) + 1
             name = base if part == 1 else f"{base}.{part}"
             number = said.number if turn else None
-            place = Anchor(name, line, part, page, sheet, number, said.speaker, said.stamp, said.seconds, unit)
+            place = Anchor(name, line, part, page, sheet, number, said.speaker, said.stamp, said.seconds, unit, leaf)
             yield Passage(first, last, place)
 
 

@@ -80,6 +80,8 @@ def parse(name: str, text: str) -> etree._Element:
     try:
         root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.LxmlError, ValueError) as error:
+        if getattr(error, "code", None) == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
         raise Unreadable(f"{name} is not readable HTML: {error}.", name=name) from error
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):  # the rest would be missing
         raise TooLarge(f"{name} is HTML nested too deep to be read whole.", name=name)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.documents import redline, wire
+from connectors.documents.bundle import Room, files_of
 from connectors.documents.reading import read
 from connectors.documents.tables import DocumentError, read_grid
 from connectors.errors import ConnectorError
@@ -40,6 +41,11 @@ def _grids(args: Json, blobs: Sequence[bytes]) -> Answer:
     return {"grids": [wire.grid_out(grid) for grid in read_grid(blobs[0], args["name"])]}, ()
 
 
+def _unpack(args: Json, blobs: Sequence[bytes]) -> Answer:
+    files = list(files_of(args["name"], blobs[0], Room()))
+    return {"paths": [path for path, _ in files]}, [data for _, data in files]
+
+
 def _redline(args: Json, blobs: Sequence[bytes]) -> Answer:
     changes = [redline.Change(*change) for change in args["changes"]]
     original = args["text"] if args["text"] is not None else blobs[0]
@@ -55,6 +61,7 @@ def _views(args: Json, blobs: Sequence[bytes]) -> Answer:
 OPERATIONS: dict[str, Callable[[Json, Sequence[bytes]], Answer]] = {
     "read": _read,
     "grids": _grids,
+    "unpack": _unpack,
     "redline": _redline,
     "views": _views,
 }

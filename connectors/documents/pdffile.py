@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from pypdf import PageObject, PdfReader
-from pypdf.errors import PyPdfError
+from pypdf.errors import LimitReachedError, PyPdfError
 
+from connectors.documents.carried import many
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 MAX_PAGES = 5_000
@@ -37,6 +39,7 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
     texts: list[str] = []
     silent: list[tuple[int, str]] = []
     damaged: list[int] = []
+    endless: list[int] = []
     for number in range(1, count + 1):
         try:
             page = reader.pages[number - 1]
@@ -45,18 +48,44 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
                 silent.append((number, shown))
         except MemoryError:
             raise
+        except LimitReachedError:
+            text = ""
+            endless.append(number)
         except Exception:  # one page must not lose the others
             text = ""
             damaged.append(number)
         texts.append(text)
     if not any(text.strip() for text in texts):
+        if endless:
+            raise TooLarge(f"{name} unpacks to more than is read of a page, and was not read.", name=name)
         if damaged:
             raise Unreadable(f"{name} is a damaged PDF: none of its pages could be read.", name=name)
         what = "is a scan without a text layer" if silent else "holds no text"
         raise Empty(f"{name} {what} ({count} page{'s' if count > 1 else ''}).", name=name)
     unread = [f"Page {number} is {shown} without a text layer." for number, shown in silent]
     unread += [f"Page {number} is damaged." for number in damaged]
-    return "\f".join(texts), tuple(unread)
+    unread += [f"Page {number} unpacks to more than is read of a page." for number in endless]
+    return "\f".join(texts), (*unread, *_carried(reader))
+
+
+def _carried(reader: PdfReader) -> Iterator[str]:
+    """Sentences about what the file would do or holds beside its pages; none of it is run or opened."""
+    try:
+        root = _resolved(reader.trailer["/Root"])
+        names = _resolved(root.get("/Names"))
+        if "/JavaScript" in names or "/AA" in root or _acts(_resolved(root.get("/OpenAction"))):
+            yield "It carries a script or an action for when it is opened, which was not run."
+        files = len(reader.attachments)
+        if files:
+            yield f"It carries {many(files, 'attached file')}, which {'were' if files > 1 else 'was'} not opened."
+    except MemoryError:
+        raise
+    except Exception:  # the pages were read; what a damaged catalogue holds is not known
+        yield "What it carries beside its pages could not be seen."
+
+
+def _acts(action: Any) -> bool:
+    return isinstance(action, dict) and action.get("/S") in ("/JavaScript", "/Launch", "/URI", "/SubmitForm")
 
 
 def _tidy(text: str) -> str:

@@ -8,15 +8,26 @@ import io
 import re
 import zipfile
 import zlib
+from dataclasses import replace
 
-from connectors.documents.document import Document, assemble
+from connectors.documents import bundle
+from connectors.documents.bundle import Room
+from connectors.documents.document import Document, assemble, from_text
 from connectors.documents.markup import parse, text_of
+from connectors.documents.office import read_pptx, read_workbook_parts
 from connectors.documents.pdffile import read_pdf
+from connectors.documents.pictures import read_picture, read_svg
 from connectors.documents.records import json_text, parse_json
-from connectors.documents.tables import MAX_BYTES, MAX_UNPACKED, DocumentError, Grid, read_grid
+from connectors.documents.tables import MAX_BYTES, MAX_UNPACKED, DocumentError, read_sheets
 from connectors.documents.wordfile import read_docx, refuse_old_container
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
+_TEXTS = ("txt", "md", "csv", "tsv", "json", "html", "htm", "vtt", "srt")
+_BINARY = ("pdf", "docx", "pptx", "xlsx", "zip", "picture")
+_ENDINGS = {
+    **{ending: (ending,) for ending in ("pdf", "docx", "pptx", "xlsx", "zip")}, **dict.fromkeys(_TEXTS, ()),
+    **dict.fromkeys(("png", "jpg", "jpeg", "gif", "tif", "tiff", "webp", "svg"), ("picture",)), "eml": ("mail",),
+}  # fmt: skip
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -32,6 +43,7 @@ _CHARSET = re.compile(
 _HTML = re.compile(
     r"(?is)^\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).){0,4000}+-->\s*+)*+<(?:!doctype\s+html|html|head|body)[\s>]"
 )
+_SVG = re.compile(r"(?s)^\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).){0,4000}+-->\s*+)*+<svg[\s>]")
 _TAGS = re.compile(
     r"(?i)</?(p|div|span|table|tr|td|br|h[1-6]|ul|ol|li|a|b|i|strong|em|section|article)(?:\s[^<>]*)?/?>"
 )
@@ -43,8 +55,13 @@ def read(name: str, data: bytes) -> Document:
     Raises Unreadable (damaged, or of a kind that is not read), Encrypted, Empty or TooLarge, and nothing else but
     MemoryError. What others wrote is read behind walls: confined.py.
     """
+    return _read_one(name, data, Room())
+
+
+def _read_one(name: str, data: bytes, room: Room) -> Document:
     try:
-        return _read(name, data, data)
+        found = _read(name, data, data, room)
+        return replace(found, unread=(*found.unread, *_named_otherwise(name, found.kind)))
     except (Unreadable, MemoryError):
         raise
     except DocumentError as error:
@@ -53,30 +70,38 @@ def read(name: str, data: bytes) -> Document:
         raise Unreadable(f"{name} is damaged: {type(error).__name__}.", name=name) from error
 
 
-def _read(name: str, data: bytes, given: bytes) -> Document:
+def _read(name: str, data: bytes, given: bytes, room: Room) -> Document:
     if not data:
         raise Empty(f"{name} is empty (0 bytes).", name=name)
     if len(data) > MAX_BYTES:
         raise TooLarge(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MB and was not read.", name=name)
     if data[:2] == b"\x1f\x8b":
-        return _read(name, _gunzip(name, data), given)
+        return _read(name, _gunzip(name, data), given, room)
     if b"%PDF-" in data[:1024]:
         text, unread = read_pdf(name, data)
         return assemble(name, "pdf", text, given, unread=unread)
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _read_zip(name, data, given)
+        return _read_zip(name, data, given, room)
+    if data.startswith(_PICTURES) or data[8:12] == b"WEBP":
+        text, unread = read_picture(name, data)
+        return assemble(name, "picture", text, given, unread=unread)
     _refuse_other_kinds(name, data)
     text = decode(name, data).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise Empty(f"{name} holds no text.", name=name)
+    if _SVG.match(text):
+        text, unread = read_svg(name, text)
+        return assemble(name, "picture", text, given, unread=unread)
     if looks_like_html(text):
         return assemble(name, "html", text_of(parse(name, text))[0], given)
+    if bundle.is_mail(text):
+        return bundle.read_mail(name, data, room, _read_one, from_text)
     value = parse_json(text)
     if value is not None:
         view, turns, unread = json_text(value, text)
         return assemble(name, "json", view, given, turns=turns, unread=unread)
     document = assemble(name, "text", text, given)
-    return _read_grids(name, "csv", data, given) if document.kind == "text" and _is_csv(text) else document
+    return _read_rows(name, "csv", data, given) if document.kind == "text" and _is_csv(text) else document
 
 
 def looks_like_html(text: str) -> bool:
@@ -117,11 +142,9 @@ def _refuse_other_kinds(name: str, data: bytes) -> None:
     refuse_old_container(name, data)
     if data.startswith(b"{\\rtf"):
         raise Unreadable(f"{name} is an RTF file; save it as DOCX.", name=name)
-    if data.startswith(_PICTURES) or data[8:12] == b"WEBP":
-        raise Unreadable(f"{name} is a picture; its text cannot be read.", name=name)
 
 
-def _read_zip(name: str, data: bytes, given: bytes) -> Document:
+def _read_zip(name: str, data: bytes, given: bytes, room: Room) -> Document:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -137,32 +160,31 @@ def _read_zip(name: str, data: bytes, given: bytes) -> Document:
     if any(n.startswith("word/") for n in names):
         text, unread = read_docx(name, data)
         return assemble(name, "docx", text, given, unread=unread)
+    if any(n.startswith("ppt/") for n in names):
+        text, unread = read_pptx(name, data)
+        return assemble(name, "pptx", text, given, unread=unread)
     if any(n.startswith("xl/") for n in names):
-        return _read_grids(name, "xlsx", data, given)
-    if not names:
-        raise Empty(f"{name} is an archive without files.", name=name)
-    raise Unreadable(f"{name} is an archive of {len(names)} files; give the files themselves.", name=name)
+        return _read_rows(name, "xlsx", data, given, read_workbook_parts(name, data))
+    return bundle.read_archive(name, given, room, _read_one)
 
 
-def _read_grids(name: str, kind: str, data: bytes, given: bytes) -> Document:
+def _read_rows(name: str, kind: str, data: bytes, given: bytes, unread: tuple[str, ...] = ()) -> Document:
     """Rows as lines with the cells between tabs; the numbers are those of the sheet's rows."""
-    grids = read_grid(data, name)
-    sections, numbers, titles = [], [], []
-    for grid in grids:
-        lines = list(_rows(grid))
-        if lines or len(grids) > 1:
-            titles.append(grid.tab)
-            sections.append("\n".join(line for _, line in lines))
-            numbers += [number for number, _ in lines]
-    return assemble(name, kind, "\f".join(sections), given, sheets=titles, numbers=numbers)
+    sheets = read_sheets(data, name)
+    shown = [sheet for sheet in sheets if sheet.rows or len(sheets) > 1]
+    lines = ["\n".join(re.sub(r"[\n\r\f]+", " ", "\t".join(cells)) for _, cells in sheet.rows) for sheet in shown]
+    numbers = [number for sheet in shown for number, _ in sheet.rows]
+    titles = [sheet.tab for sheet in shown]
+    return assemble(name, kind, "\f".join(lines), given, sheets=titles, numbers=numbers, unread=unread)
 
 
-def _rows(grid: Grid) -> list[tuple[int, str]]:
-    lines = [(number, title) for number, title in enumerate(grid.titles, start=1) if title]
-    if grid.columns:
-        lines.append((grid.header_row, "\t".join(grid.columns)))
-    lines += [(number, "\t".join(row)) for number, row in zip(grid.row_numbers, grid.rows, strict=True)]
-    return [(number, re.sub(r"[\n\r\f]+", " ", line)) for number, line in lines]
+def _named_otherwise(name: str, kind: str) -> tuple[str, ...]:
+    """A sentence when the name promises another kind of file than this is."""
+    ending = name.lower().removesuffix(".gz").rpartition(".")[2]
+    promised = _ENDINGS.get(ending)
+    if promised is None or kind in promised or (ending in _TEXTS and kind not in _BINARY):
+        return ()
+    return (f"Its name ends in .{ending}, but it is of another kind ({kind}) and was read as that.",)
 
 
 def _is_csv(text: str) -> bool:

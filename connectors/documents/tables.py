@@ -20,8 +20,9 @@ import openpyxl
 from connectors.documents.words import is_header, is_number
 
 MAX_BYTES = 32 * 1024 * 1024
-MAX_UNPACKED = 256 * 1024 * 1024
+MAX_UNPACKED = 200 * 1024 * 1024
 MAX_ROWS = 1_000_000
+MAX_CELLS = 1_500_000  # of one workbook: what is read of it in some seconds
 MAX_COLUMNS = 2_000
 HEADER_SEARCH = 25
 
@@ -61,8 +62,21 @@ def column_letters(number: int) -> str:
     return letters
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """The rows of one table that are not blank, with their numbers in the source; blanks at a row's end are cut."""
+
+    tab: str
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+
 def read_grid(data: bytes, name: str) -> list[Grid]:
     """All tables of a document; what the bytes are is decided by the bytes, the name only labels messages."""
+    return [_grid(name, sheet) for sheet in read_sheets(data, name)]
+
+
+def read_sheets(data: bytes, name: str) -> list[Sheet]:
+    """All tables of a document row by row. Raises DocumentError."""
     if len(data) > MAX_BYTES:
         raise DocumentError(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MB and was not read.")
     if data[:2] == b"\x1f\x8b":
@@ -71,24 +85,37 @@ def read_grid(data: bytes, name: str) -> list[Grid]:
         return _read_xlsx(data, name)
     text = decode_text(data, name)
     if not text.strip():
-        return [Grid(name, "", 0, (), (), ())]
+        return [Sheet("", ())]
     tables = _markdown_tables(text)
     if tables:
-        return [grid_from_rows(name, tab, rows) for tab, rows in tables]
-    return [grid_from_rows(name, "", _read_csv(text, name))]
+        return [Sheet(tab, _filled(name, rows)) for tab, rows in tables]
+    return [Sheet("", _filled(name, _read_csv(text, name)))]
 
 
 def grid_from_rows(name: str, tab: str, rows: Iterable[Sequence[Any]]) -> Grid:
     """A grid from rows of cells: finds the header below title rows and drops blank rows."""
+    return _grid(name, Sheet(tab, _filled(name, rows)))
+
+
+def _filled(name: str, rows: Iterable[Sequence[Any]]) -> tuple[tuple[int, tuple[str, ...]], ...]:
     table: list[tuple[int, tuple[str, ...]]] = []
     for number, row in enumerate(rows, start=1):
-        if number > MAX_ROWS:
-            raise DocumentError(f"{name} has more than {MAX_ROWS:,} rows and was not read.")
-        if len(row) > MAX_COLUMNS:
+        if not any(cell is not None and cell != "" for cell in row):
+            continue
+        cells = [cell_text(cell) for cell in row]
+        while cells and not cells[-1]:
+            cells.pop()
+        if len(cells) > MAX_COLUMNS:
             raise DocumentError(f"{name}, row {number} has more than {MAX_COLUMNS:,} columns and was not read.")
-        cells = tuple(cell_text(cell) for cell in row)
-        if any(cells):
-            table.append((number, cells))
+        if cells:
+            table.append((number, tuple(cells)))
+        if len(table) > MAX_ROWS:
+            raise DocumentError(f"{name} has more than {MAX_ROWS:,} rows and was not read.")
+    return tuple(table)
+
+
+def _grid(name: str, sheet: Sheet) -> Grid:
+    table, tab = sheet.rows, sheet.tab
     at = _find_header(table)
     if at is None:
         titles = tuple(" ".join(cell for cell in cells if cell) for _, cells in table[:HEADER_SEARCH])
@@ -163,18 +190,15 @@ def _gunzip(data: bytes, name: str) -> bytes:
     return plain
 
 
-def _read_xlsx(data: bytes, name: str) -> list[Grid]:
+def _read_xlsx(data: bytes, name: str) -> list[Sheet]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > MAX_UNPACKED:
-            raise DocumentError(f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read.")
+        _measure(data, name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns about styles and validations it leaves out
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             try:
                 return [
-                    grid_from_rows(name, sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets
+                    Sheet(sheet.title, _filled(name, sheet.iter_rows(values_only=True))) for sheet in book.worksheets
                 ]
             finally:
                 book.close()
@@ -182,6 +206,25 @@ def _read_xlsx(data: bytes, name: str) -> list[Grid]:
         if isinstance(error, DocumentError):
             raise
         raise DocumentError(f"{name} is not a readable XLSX file: {error}.") from error
+
+
+def _measure(data: bytes, name: str) -> None:
+    """Raises DocumentError for a workbook that would take too long: openpyxl reads some 100,000 cells a second."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        if sum(item.file_size for item in entries) > MAX_UNPACKED:
+            raise DocumentError(f"{name} unpacks to more than {MAX_UNPACKED // 1024 // 1024} MB and was not read.")
+        cells = 0
+        for item in entries:
+            if item.filename.startswith("xl/worksheets/") and item.filename.endswith(".xml"):
+                with archive.open(item) as part:
+                    while piece := part.read(1 << 20):
+                        cells += piece.count(b"<c ") + piece.count(b"<c>") + piece.count(b"<row")
+                        if cells > MAX_CELLS:
+                            raise DocumentError(
+                                f"{name} has more than {MAX_CELLS:,} rows and cells and was not read; "
+                                "give it in parts, or as CSV."
+                            )
 
 
 def _read_csv(text: str, name: str) -> list[list[str]]:
@@ -228,7 +271,7 @@ def _pipe_cells(line: str) -> list[str]:
     return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", body)]
 
 
-def _find_header(table: list[tuple[int, tuple[str, ...]]]) -> int | None:
+def _find_header(table: Sequence[tuple[int, tuple[str, ...]]]) -> int | None:
     """The row with the most known header words; without any, the first row of several texts."""
     best, best_score = None, 0
     for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):

@@ -72,8 +72,7 @@ def packed(document: Document) -> tuple[Json, bytes]:
         "name": document.name, "kind": document.kind, "pages": document.pages, "unread": document.unread,
         "sha256": document.sha256,
         "passages": [
-            (p.start, p.end, a.label, a.line, a.part, a.page, a.sheet, a.turn, a.speaker, a.stamp, a.seconds, a.unit)
-            for p in document.passages if (a := p.anchor)
+            (p.start, p.end, *vars(p.anchor).values()) for p in document.passages
         ],
     }  # fmt: skip
     return about, document.text.encode("utf-8", "surrogatepass")
@@ -83,16 +82,12 @@ def unpacked(about: Json, text: bytes) -> Document:
     """The document again. Raises Broken when it is none: who read it may no longer be what it was."""
     try:
         whole = text.decode("utf-8", "surrogatepass")
-        passages = tuple(_passage(*row) for row in about.pop("passages"))
+        passages = tuple(Passage(start, end, Anchor(*place)) for start, end, *place in about.pop("passages"))
         if any(not 0 <= p.start < p.end <= len(whole) for p in passages):
             raise ValueError("a passage outside the text")
         return Document(text=whole, passages=passages, unread=tuple(map(str, about.pop("unread"))), **about)
     except (ValueError, TypeError, KeyError) as error:
         raise Broken(f"an answer that is no document: {error}") from error
-
-
-def _passage(start: int, end: int, label: str, line: int, part: int, *place: Any) -> Passage:
-    return Passage(start, end, Anchor(label, line, part, *place))
 
 
 def grid_out(grid: Grid) -> Json:

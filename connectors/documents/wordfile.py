@@ -11,6 +11,7 @@ from typing import Literal
 
 from lxml import etree
 
+from connectors.documents.carried import beside
 from connectors.errors import Encrypted, Unreadable
 
 MAX_PART = 64 * 1024 * 1024  # bytes of one part, unpacked
@@ -88,6 +89,8 @@ def open_package(name: str, data: bytes) -> Package:
         raise
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
         raise Unreadable(f"{name} is a damaged Word file: it ends too early or was altered.", name=name) from error
+    except MemoryError:
+        raise
     except Exception as error:  # zlib.error and what other packers raise
         raise Unreadable(f"{name} is a damaged Word file: a part cannot be unpacked.", name=name) from error
     return Package(name, parts)
@@ -101,6 +104,8 @@ def parse_part(name: str, part: str, data: bytes) -> etree._Element:
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
+        if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
         raise Unreadable(f"{name} is a damaged Word file: {part} is not readable.", name=name) from error
 
 
@@ -120,7 +125,7 @@ def read_docx(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
                     lines += [line for line in lines_of(note, "accepted") if line.strip()]
     pictures = sum(1 for part in package.parts if part.startswith(f"{folder}/media/"))
     unread = (f"{pictures} picture{'s' if pictures > 1 else ''} in it not read.",) if pictures else ()
-    return "\n".join(lines).replace("\f", "\n"), unread
+    return "\n".join(lines).replace("\f", "\n"), (*unread, *beside(package.parts))
 
 
 def lines_of(block: etree._Element, view: View) -> Iterator[str]:

@@ -73,3 +73,72 @@ def pdf(*pages: str, password: str | None = None) -> bytes:
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
+
+
+SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+
+
+def _relations(*entries: tuple[str, str, str], more: str = "") -> str:
+    inner = "".join(
+        f'<Relationship Id="{i}" Type="{OFFICE}/{kind}" Target="{target}"/>' for i, kind, target in entries
+    )
+    return f'<Relationships xmlns="{PACKAGE}/relationships">{inner}{more}</Relationships>'
+
+
+def _types(**parts: str) -> str:
+    inner = "".join(
+        f'<Override PartName="{name}" ContentType="application/vnd.openxmlformats-officedocument.{kind}+xml"/>'
+        for name, kind in parts.items()
+    )
+    return (
+        f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/><Default '
+        f'Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>{inner}</Types>'
+    )
+
+
+def sheet(rows: str, before: str = "") -> bytes:
+    """A workbook of one sheet with these rows, in SpreadsheetML."""
+    kinds = {"/xl/workbook.xml": "spreadsheetml.sheet.main", "/xl/worksheets/sheet1.xml": "spreadsheetml.worksheet"}
+    return packed({
+        "[Content_Types].xml": _types(**kinds),
+        "_rels/.rels": _relations(("r1", "officeDocument", "xl/workbook.xml")),
+        "xl/workbook.xml": f'<workbook xmlns="{SHEETS}/main" xmlns:r="{OFFICE}"><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": _relations(("r1", "worksheet", "worksheets/sheet1.xml")),
+        "xl/worksheets/sheet1.xml": f'<?xml version="1.0"?>{before}<worksheet xmlns="{SHEETS}/main"><sheetData>{rows}</sheetData></worksheet>',
+    })  # fmt: skip
+
+
+def pptx(slides: list[str], *, notes: str = "", link: str = "") -> bytes:
+    """Slides with these lines in a text box each; a line with | is a row of a table."""
+    space = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+    parts: dict[str, str | bytes] = {
+        "[Content_Types].xml": _types(**{"/ppt/presentation.xml": "presentationml.presentation.main"}),
+        "_rels/.rels": _relations(("r1", "officeDocument", "ppt/presentation.xml")),
+        "ppt/_rels/presentation.xml.rels": _relations(*((f"r{n}", "slide", f"slides/slide{n}.xml") for n, _ in enumerate(slides, 1))),
+        "ppt/presentation.xml": f'<p:presentation {space} xmlns:r="{OFFICE}"><p:sldIdLst>'
+        + "".join(f'<p:sldId id="{255 + n}" r:id="r{n}"/>' for n, _ in enumerate(slides, 1)) + "</p:sldIdLst></p:presentation>",
+    }  # fmt: skip
+    for number, text in enumerate(slides, start=1):
+        words = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in text.split("\n") if "|" not in line)
+        rows = "".join(
+            "<a:tr>" + "".join(f"<a:tc><a:txBody><a:p><a:r><a:t>{c}</a:t></a:r></a:p></a:txBody></a:tc>" for c in line.split("|")) + "</a:tr>"
+            for line in text.split("\n") if "|" in line
+        )  # fmt: skip
+        table = (
+            f"<p:graphicFrame><a:graphic><a:graphicData><a:tbl>{rows}</a:tbl></a:graphicData></a:graphic></p:graphicFrame>"
+            if rows
+            else ""
+        )
+        parts[f"ppt/slides/slide{number}.xml"] = (
+            f"<p:sld {space}><p:cSld><p:spTree><p:sp><p:txBody>{words}</p:txBody></p:sp>{table}</p:spTree></p:cSld></p:sld>"
+        )
+        more = f'<Relationship Id="r9" Type="{OFFICE}/image" TargetMode="External" Target="{link}"/>' if link else ""
+        said = (("r1", "notesSlide", "../notesSlides/notesSlide1.xml"),) if notes and number == 1 else ()
+        parts[f"ppt/slides/_rels/slide{number}.xml.rels"] = _relations(*said, more=more)
+    if notes:
+        parts["ppt/notesSlides/notesSlide1.xml"] = (
+            f"<p:notes {space}><p:cSld><p:spTree><p:sp><p:txBody><a:p><a:r><a:t>{notes}</a:t></a:r></a:p></p:txBody></p:sp></p:spTree></p:cSld></p:notes>"
+        )
+    return packed(parts)

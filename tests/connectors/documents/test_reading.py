@@ -180,7 +180,7 @@ LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600 + "EncryptedPackage".
         (LOCKED[:600], Unreadable, "old format"),
         (docx(BODY)[:900], Unreadable, "damaged ZIP or Office file"),
         (pdf("Words")[:300], Unreadable, "damaged PDF"),
-        (packed({"a.txt": "a", "b.txt": "b"}), Unreadable, "archive of 2 files"),
+        (packed({"a.bin": bytes(range(256)) * 8, "b.txt": ""}), Unreadable, "without a file that can be read"),
         (packed({"word/document.xml": "<w:document"}), Unreadable, "damaged Word file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), Unreadable, "picture"),
         (bytes(range(256)) * 8, Unreadable, "neither text nor a document"),
