@@ -37,7 +37,7 @@ from bot.tools.bulk import bulk_tools
 from bot.tools.channel import channel_tools
 from bot.tools.files import file_tools
 from bot.tools.google import GoogleTools, GoogleWriter, connect
-from bot.tools.mcp import McpTools
+from bot.tools.mcp.tools import McpTools
 from bot.tools.page import page_tools
 from bot.tools.redline import redline_tools
 from bot.tools.registry import Registry

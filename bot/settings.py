@@ -31,6 +31,7 @@ class _Environment(BaseSettings):
     retry_budget: float = Field(default=900.0, validation_alias="CADRE_RETRY_BUDGET")
     use_real: bool = Field(default=False, validation_alias="CADRE_USE_REAL")
     public_url: str = Field(default="", validation_alias="CADRE_PUBLIC_URL")
+    secret_key: str = Field(default="", validation_alias="CADRE_SECRET_KEY")
     zone: str = Field(default="UTC", validation_alias="CADRE_ZONE")
     budget_run: Decimal = Field(default=Decimal(0), ge=0, validation_alias="CADRE_BUDGET_RUN")
     budget_channel: Decimal = Field(default=Decimal(0), ge=0, validation_alias="CADRE_BUDGET_CHANNEL")
@@ -71,6 +72,7 @@ class Settings:
     google_credentials: str
     anthropic_api_key: str
     anthropic_base_url: str
+    secret_key: str = field(default="", repr=False)  # seals people's accounts in the store; "": a file of the home
     budgets: dict[str, Decimal] = field(default_factory=dict)  # scope -> hard line in USD (run, else a month)
     budget_approvers: tuple[str, ...] = ()  # who may raise a limit that belongs to a channel or to all
     price_as: str = ""  # the model that offline runs are priced as
@@ -109,6 +111,7 @@ def load() -> Settings:
         clock_url=clock,
         retry_budget=env.retry_budget,
         public_url=env.public_url.rstrip("/"),
+        secret_key=env.secret_key,
         zone=env.zone,
         mcp_servers=servers,
         slack_api_url=env.slack_api_url,

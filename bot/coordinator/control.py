@@ -222,10 +222,12 @@ def answer(tx: Tx, approval_id: str, user: str, text: str, access: Access = EVER
     row = _approval(tx, approval_id)
     if row is not None and row["kind"] == "budget":
         return _closed(tx, row, None, access) or _about_money(tx, row, user, text)
-    if row is None or row["kind"] not in ("question", "plan"):
+    if row is None or row["kind"] not in ("question", "plan", "signin"):
         return "void"
-    # Anyone in the thread can answer an agent; a plan is the requester's to agree to or to change.
-    problem = _closed(tx, row, user if row["kind"] == "plan" else None, access)
+    # Anyone in the thread can answer an agent; a plan is the requester's to agree to or to change, and so is what a
+    # connected server asks.
+    bound = row["kind"] == "plan" or row["preview"].get("only")
+    problem = _closed(tx, row, user if bound else None, access)
     if problem:
         return problem
     if row["kind"] != "plan" or not edits.take(tx, row, user, text):

@@ -23,7 +23,7 @@ from bot.types import Json
 
 STALL_S = 600.0  # of an awake agent without a turn, until people are told
 PATIENCE = 3  # times as long, until the agent is ended and its task returns
-ASKED = ("question", "plan", "call")  # what an agent sleeps over until a person answers
+ASKED = ("question", "plan", "call", "signin")  # what an agent sleeps over until a person answers
 SOON_S = 0.3  # until agents that are about to move have moved
 
 Agents = Mapping[str, Any]

@@ -6,7 +6,7 @@ import datetime
 import secrets
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from bot.coordinator import artifacts, limits, terms
 from bot.skills import Match, SkillLibrary
@@ -14,6 +14,7 @@ from bot.store import journal
 from bot.store import schema as t
 from bot.store.database import Tx
 from bot.store.leases import Claim
+from bot.store.mcp_tables import mcp_waiting
 from bot.tools.team import open_agent
 from bot.types import Json, Request, RunStatus
 
@@ -99,6 +100,9 @@ def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: 
             )
         )  # fmt: skip
         tx.wake(agent_id)
+    tx.execute(delete(mcp_waiting).where(mcp_waiting.c.run_id == run_id, mcp_waiting.c.kind.in_(("signin", "input"))))
+    tx.wake(f"{run_id}/_jobs")
+    tx.wake(f"{run_id}/_private")
     journal.append(tx, run_id, "run.ended", {"status": status, "kind": kind, "message": message})
 
 

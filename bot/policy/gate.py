@@ -31,6 +31,13 @@ class Verdict(StrEnum):
     REFUSE = "refuse"
 
 
+RULES = {  # what an operator says of single tools
+    "allow": (Verdict.ALLOW, "the operator allows it without asking"),
+    "ask": (Verdict.ASK, "the operator wants it asked about each time"),
+    "deny": (Verdict.REFUSE, "the operator does not allow it"),
+}
+
+
 @dataclass(frozen=True)
 class Call:
     """A tool call as the gate sees it."""
@@ -43,6 +50,8 @@ class Call:
     skills: tuple[str, ...] | None = None  # that the role may open and run; None: all
     data: tuple[str, ...] | None = None  # what the role may read: `ledger`, `google:Finance`; None: all
     connectors: tuple[str, ...] | None = None  # that work of this channel may reach; None: all
+    rule: str = ""  # the operator's for this tool: allow, ask or deny
+    elsewhere: bool = False  # whether the operator offers the tool in other channels only
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,13 @@ def decide(call: Call) -> Decision:
         return Decision(Verdict.REFUSE, "the run has ended")
     if not any(fnmatchcase(call.tool, pattern) for pattern in call.role_tools):
         return Decision(Verdict.REFUSE, "the role does not include this tool")
+    if call.elsewhere:
+        return Decision(Verdict.REFUSE, "its server is connected to other channels only")
     outside = _outside(call)
     if outside:
         return Decision(Verdict.REFUSE, outside)
+    if call.rule:
+        return Decision(*RULES[call.rule])
     if call.effect is Effect.READ:
         return Decision(Verdict.ALLOW, "reads run within the requester's rights")
     if call.effect in (Effect.WORKSPACE, Effect.TEAM):

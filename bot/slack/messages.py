@@ -49,6 +49,7 @@ NEXT_WRITTEN = "What was already written is listed in this thread. Mention me ag
 OWN_WORDS = {
     "question": "You can also answer in your own words: reply in this thread.",
     "budget": "You can also reply in this thread, for example: raise to $5. Until then it costs nothing.",
+    "signin": "Nobody else sees the link, and Cadre uses the account for your requests only.",
 }
 DECISIONS = {
     "too_little": "That is not more than what is spent already. Name a higher limit.",
@@ -144,7 +145,7 @@ def asks(approval: Approval, requester: str) -> str:
     if approval.kind == "call":
         tool = str(preview.get("tool")).removeprefix("mcp__").replace("__", ": ", 1)
         return f"<@{requester}> *May {escape(cut(str(preview.get('from')), 40))} call {escape(tool)} once?*"
-    if approval.kind == "question":
+    if approval.kind in ("question", "signin"):
         requester = str(preview.get("person") or requester)
         return f"<@{requester}> {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
     number = len(preview.get("changes") or [])

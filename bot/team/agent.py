@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import insert, update
 from bot.errors import DependencyFailed, Fenced, ModelMustRetry
 from bot.model.client import Model, ModelRejected, Prompt
 from bot.model.reply import Reply
-from bot.policy.gate import Verdict
+from bot.policy.gate import Effect, Verdict
 from bot.skills import SkillLibrary
 from bot.store import journal, leases, points
 from bot.store import schema as t
@@ -65,7 +65,8 @@ class AgentRunner:
     home: Path
     zone: str
     retry_budget: float
-    _heads: dict[tuple[str, str, str, str], bytes] = field(default_factory=dict)
+    _heads: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    _heads_of: int = 0  # the version of the toolbox that these were made of
     _kept: dict[str, Context] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -149,7 +150,9 @@ class AgentRunner:
                     return late if late is None else float(late)
                 words = "Nobody wrote in time; go on without, ask somebody else, or finish blocked."
                 content = {"ok": False, "error": words}
-        elif waiting["for"] == "answer" and state.answered is not None and state.answered["kind"] == asking.KIND:
+        elif waiting["for"] == "job" and self.db.now() < waiting["until"]:
+            return float(waiting["until"])
+        elif waiting["for"] == "job" or asking.made_again(state.answered):
             await self.db.write(lambda tx: asking.answered(tx, recorder.claim))
             state.stale = True
             return True
@@ -168,6 +171,7 @@ class AgentRunner:
 
     async def _think(self, claim: Claim, recorder: Recorder, state: AgentState) -> None:
         """One model call and the record of its reply; on any trouble the rows tell how to go on."""
+        await self.toolbox.ready()
         state.context.close_user(state.mails)
         if state.mails:
             await self._fetch_files(state)
@@ -202,12 +206,15 @@ class AgentRunner:
 
     def _head(self, state: AgentState) -> bytes:
         """The unchanging part of the agent's requests, encoded once for all agents of a role."""
-        model = state.role.model or state.run["rules"].get("model", "")
-        key = (state.row["skill"], state.row["role"], "lead" if state.lead else "", model)
+        model, channel = state.role.model or state.run["rules"].get("model", ""), state.run["channel"]
+        lead = "lead" if state.lead else ""
+        key = (state.row["skill"], state.row["role"], lead, model, self.toolbox.scope(channel))
+        if self._heads_of != self.toolbox.version:
+            self._heads, self._heads_of = {}, self.toolbox.version
         if key not in self._heads:
             self._heads[key] = self.model.head(
                 system=system_blocks(self.library, state.role, state.row["skill"], lead=state.lead),
-                tools=self.toolbox.definitions(state.role_tools),
+                tools=self.toolbox.definitions(state.role_tools, channel),
                 model=model,
                 effort=state.role.effort,
             )
@@ -295,11 +302,9 @@ class AgentRunner:
             for call in calls:
                 group.create_task(self._call(recorder, state, call))
 
-    async def _call(self, recorder: Recorder, state: AgentState, call: Any) -> None:
-        tool = self.toolbox.get(call["name"])
-        if tool is None:
-            raise LookupError(call["name"])
-        ctx = ToolContext(
+    def _context(self, state: AgentState, call: Any) -> ToolContext:
+        """Who makes a call."""
+        return ToolContext(
             db=self.db,
             run_id=state.row["run_id"],
             team=state.row["team_id"],
@@ -313,15 +318,24 @@ class AgentRunner:
             data=state.role.data,
             skills=state.role.skills,
         )
+
+    async def _call(self, recorder: Recorder, state: AgentState, call: Any) -> None:
+        tool = self.toolbox.get(call["name"])
+        if tool is None:
+            raise LookupError(call["name"])
+        ctx = self._context(state, call)
         about = f"{ctx.agent_id}/{ctx.call_id}"
 
-        async def make() -> Outcome:
-            return await self._interrupts.guard(recorder.claim, tool.run(ctx, tool.parse(call["args"])))
+        async def make(begun: bool = False) -> Outcome:
+            about = replace(ctx, begun=begun)
+            return await self._interrupts.guard(recorder.claim, tool.run(about, tool.parse(call["args"])))
 
         points.reached(f"tool:{tool.name}:before", about)
         try:
-            if state.decision(tool.name, tool.effect, call["args"]).verdict is Verdict.ASK:
-                outcome = await asking.made(self.db, recorder.claim, state, call, make)
+            if state.decision(tool.name, tool, call["args"]).verdict is Verdict.ASK:
+                outcome = await asking.made(self.db, recorder.claim, state, call, make, tool)
+            elif tool.effect is Effect.OTHER:
+                outcome = await asking.once(self.db, recorder.claim, call, make, tool)
             else:
                 outcome = await make()
         except Stopped:
@@ -341,7 +355,7 @@ class AgentRunner:
                 waiting = await self.db.write(lambda tx: _park(tx, recorder, state, call, outcome))
                 state.until = waiting.get("until")
                 if waiting["for"] == "mail" and heard(waiting, state.mails):
-                    # A crash came between the turn and its wait: this mail woke the agent before, and wakes it no more.
+                    # A crash came between the turn and its wait: this mail woke the agent before, and does no more.
                     state.row["waiting"], state.parked = waiting, False
                 return
             except ModelMustRetry as error:

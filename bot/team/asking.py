@@ -1,4 +1,4 @@
-"""A call that others can see and no rule allows is made once, after the requester has seen exactly what it is.
+"""A call that others can see is made once; one that no rule allows, after the requester has seen exactly what it is.
 
 The approval is bound to the person, the run and the hash of the arguments; it serves this one call and no other.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -16,10 +17,12 @@ from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
 from bot.team.state import AgentState
-from bot.tools.base import Outcome, refused
+from bot.tools.base import Outcome, Tool, refused
 from bot.types import Json
 
 KIND = "call"
+AGAIN = (KIND, "signin")  # kinds of approvals after which the call is made
+PARKED = "parked"  # the status of an effect whose call sleeps
 OPEN_S = 7 * 86_400.0
 WHY_NOT = {
     "rejected": "The requester looked at this call and rejected it. Do not ask for the same again; go on without.",
@@ -31,9 +34,10 @@ UNCLEAR = (
 )
 
 
-async def made(
-    db: Database, claim: Claim, state: AgentState, call: Any, make: Callable[[], Awaitable[Outcome]]
-) -> Outcome:
+Make = Callable[[bool], Awaitable[Outcome]]  # told whether an earlier activation began the call and was cut off
+
+
+async def made(db: Database, claim: Claim, state: AgentState, call: Any, make: Make, tool: Tool) -> Outcome:
     """What the call came to: a question first, then what `make` gives, once, or why it was not made."""
     name = _name(claim, call)
     given = (
@@ -46,12 +50,27 @@ async def made(
     )  # fmt: skip
     if given["status"] != "approved" or not agreed:
         return refused(WHY_NOT.get(given["status"], "This call was not allowed."))
+    return await once(db, claim, call, make, tool)
+
+
+async def once(db: Database, claim: Claim, call: Any, make: Make, tool: Tool) -> Outcome:
+    """What `make` gives, once. A call that sleeps in it for an answer or a job goes on where it was."""
     before = await db.write(lambda tx: _begin(tx, claim, call))
-    if before is not None:  # an earlier activation used the approval
-        return Outcome(before["result"]) if before["status"] == "done" else refused(UNCLEAR)
-    outcome = await make()
+    if before is not None and before["status"] == "done":
+        return Outcome(before["result"])
+    begun = before is not None and before["status"] != PARKED
+    if begun and not tool.resumes:
+        return refused(UNCLEAR)
+    outcome = await make(begun)
+    if outcome.parks is not None:
+        return replace(outcome, commit=lambda tx: _parked(tx, claim, call, outcome))
     await db.write(lambda tx: _ended(tx, claim, call, outcome))
     return outcome
+
+
+def made_again(answered: Any) -> bool:
+    """Whether the answer to what an agent sleeps over lets its call be made, rather than being its result."""
+    return answered is not None and (answered["kind"] in AGAIN or "server" in answered["preview"])
 
 
 def _name(claim: Claim, call: Any) -> str:
@@ -87,6 +106,8 @@ def _begin(tx: Tx, claim: Claim, call: Any) -> Any:
     key = call["op_key"]
     known = tx.execute(select(t.effect).where(t.effect.c.op_key == key)).mappings().first()
     if known is not None:
+        parked = update(t.effect).where(t.effect.c.op_key == key, t.effect.c.status == PARKED)
+        tx.execute(parked.values(status="intent", epoch=claim.epoch))
         return known
     tx.execute(
         insert(t.effect).values(
@@ -96,6 +117,12 @@ def _begin(tx: Tx, claim: Claim, call: Any) -> Any:
         )
     )  # fmt: skip
     return None
+
+
+def _parked(tx: Tx, claim: Claim, call: Any, outcome: Outcome) -> Json | None:
+    tx.fence(claim.agent_id, claim.epoch)
+    tx.execute(update(t.effect).where(t.effect.c.op_key == call["op_key"]).values(status=PARKED))
+    return outcome.commit(tx) if outcome.commit is not None else None
 
 
 def _ended(tx: Tx, claim: Claim, call: Any, outcome: Outcome) -> None:

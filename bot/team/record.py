@@ -128,10 +128,9 @@ class Recorder:
     def _judge(self, state: AgentState, block: Json) -> tuple[Decision, Outcome | None]:
         """The gate's decision on a call, and what the agent reads instead of a result when it is not made."""
         tool = self.toolbox.get(block["name"])
-        choice = state.decision(block["name"], tool.effect if tool else Effect.OTHER, block["input"])
+        choice = state.decision(block["name"], tool, block["input"])
         if tool is None:
-            known = ", ".join(self.toolbox.allowed(state.role_tools))
-            return choice, refused(f"There is no tool {block['name']}. You have: {known}.")
+            return choice, refused(self.toolbox.missing(block["name"], state.role_tools, state.run["channel"]))
         try:
             tool.parse(block["input"])
         except ModelMustRetry as error:

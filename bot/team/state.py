@@ -16,6 +16,7 @@ from bot.store import schema as t
 from bot.store.fast import Statement
 from bot.team.context import FOLDS, Context, fold, text
 from bot.team.roles import allowed, find_role
+from bot.tools.base import Tool
 from bot.types import Json
 
 LEAD = "lead"
@@ -81,15 +82,16 @@ class AgentState:
         """Whether it may go on: whoever pauses its run or ends it wakes its agents again."""
         return bool(self.row["status"] == "live" and not self.run["control"])
 
-    def decision(self, tool: str, effect: Effect, args: Any) -> Decision:
+    def decision(self, name: str, tool: Tool | None, args: Any) -> Decision:
         """What the gate says of a call."""
         told = args if isinstance(args, dict) else {}
-        role = self.role
-        connectors = self.run["rules"].get("connectors")
-        return decide(
-            Call(tool, effect, self.role_tools, args=told, skills=role.skills, data=role.data,
-                 connectors=None if connectors is None else tuple(connectors))
-        )  # fmt: skip
+        role, channel, reached = self.role, self.run["channel"], self.run["rules"].get("connectors")
+        effect, rule = (tool.effect, tool.rule) if tool else (Effect.OTHER, "")
+        elsewhere = tool is not None and not tool.offered_in(channel)
+        return decide(Call(
+            name, effect, self.role_tools, args=told, skills=role.skills, data=role.data, rule=rule,
+            elsewhere=elsewhere, connectors=None if reached is None else tuple(reached),
+        ))  # fmt: skip
 
     def answer(self, body: Json, boundary: Boundary) -> None:
         """Take over a call's result that this activation has written."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, ValidationError
+from referencing import Registry as Schemas
 
 from bot.errors import ModelMustRetry
 from bot.policy.gate import Effect
@@ -16,6 +19,8 @@ from bot.workspace import Workspace
 
 ROOM = 2_000  # characters of a result that enter the context; what is larger goes to a file, with a preview
 WHOLE = 1_000_000  # room of a tool that is called for the text itself
+SCHEMA_SHOWN = 4_000  # characters of a schema in an error
+NOTHING_FETCHED: Schemas[Any] = Schemas()  # a $ref out of a schema finds nothing
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class ToolContext:
     role_tools: tuple[str, ...] = ()
     data: tuple[str, ...] | None = None  # what the role may read; None: all
     skills: tuple[str, ...] | None = None  # that the role works by; None: all
+    begun: bool = False  # an earlier activation began this call and was cut off
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,10 @@ class Tool:
     args: type[Args] | None = None
     schema: Json = field(default_factory=dict)
     room: int = ROOM
+    rule: str = ""  # the operator's: allow, ask or deny
+    channels: tuple[str, ...] = ()  # the only ones it is offered in; (): everywhere
+    resumes: bool = False  # a call that was cut off is given to it again, with `begun`
+    always: bool = False  # its schema is shown however many tools there are
 
     def definition(self) -> Json:
         """The tool as the Messages API takes it."""
@@ -78,6 +88,7 @@ class Tool:
     def parse(self, raw: Json) -> Any:
         """The arguments, checked. Raises ModelMustRetry naming each that is wrong."""
         if self.args is None:
+            self._fits(raw)
             return raw
         try:
             return self.args.model_validate(raw)
@@ -86,6 +97,22 @@ class Tool:
                 f"{'.'.join(str(p) for p in e['loc']) or 'arguments'}: {e['msg']}" for e in error.errors()[:6]
             )
             raise ModelMustRetry(f"{self.name} was not called: {wrong}.") from error
+
+    def offered_in(self, channel: str) -> bool:
+        return not self.channels or channel in self.channels
+
+    def _fits(self, raw: Any) -> None:
+        """Check arguments against a schema that is not ours; whoever guessed them may not have seen it."""
+        if not self.schema:
+            return
+        try:
+            errors = list(Draft202012Validator(self.schema, registry=NOTHING_FETCHED).iter_errors(raw))
+        except Exception:  # a schema that cannot be used is the server's: it judges its own arguments
+            return
+        if errors:
+            wrong = "; ".join(f"{'.'.join(map(str, e.path)) or 'arguments'}: {e.message[:200]}" for e in errors[:6])
+            shape = json.dumps(self.schema, ensure_ascii=False)[:SCHEMA_SHOWN]
+            raise ModelMustRetry(f"{self.name} was not called: {wrong}. It takes: {shape}")
 
 
 def refused(sentence: str) -> Outcome:

@@ -22,11 +22,11 @@ class SearchArgs(Args):
     names: list[str] = Field(default=[], max_length=20, description="Tools to load by name.")
 
 
-def search_tool(deferred: Callable[[tuple[str, ...]], list[Tool]]) -> Tool:
-    """The tool over what `deferred` gives for the tools of a role."""
+def search_tool(deferred: Callable[[tuple[str, ...], str], list[Tool]]) -> Tool:
+    """The tool over what `deferred` gives for the tools of a role in a channel."""
 
     async def run(ctx: ToolContext, args: SearchArgs) -> Outcome:
-        tools = {tool.name: tool for tool in deferred(ctx.role_tools)}
+        tools = {tool.name: tool for tool in deferred(ctx.role_tools, ctx.channel)}
         unknown = [name for name in args.names if name not in tools]
         if unknown:
             return refused(f"There is no tool {unknown[0]!r} to load; see the list in the description of {SEARCH}.")

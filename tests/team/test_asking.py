@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from bot.coordinator.control import decide
+from bot.policy.gate import Effect
 from bot.store import journal, leases
 from bot.store import schema as t
 from bot.team import asking
-from bot.tools.base import Outcome
+from bot.tools.base import Outcome, Tool
 from bot.tools.team import open_agent
 from tests.tools.harness import run_row, store
 
@@ -29,10 +30,11 @@ def play(tmp_path):
         claim = db.write_now(lambda tx: leases.claim(tx, f"{RUN}/ann", "w"))
         done = []
 
-        async def make():
-            done.append("made")
-            return Outcome({"ok": True, "number": len(done)})
+        async def make(begun):
+            done.append("again" if begun else "made")
+            return next(outcomes, Outcome({"ok": True, "number": len(done)}))
 
+        outcomes = iter(())
         state = SimpleNamespace(row={"id": claim.agent_id, "name": "ann", "run_id": RUN, "team_id": "T"},
                                 run={"requester": "U"})  # fmt: skip
         call = {
@@ -40,8 +42,11 @@ def play(tmp_path):
             "op_key": f"{claim.agent_id}/toolu_1", "team_id": "T", "decision_id": "d1",
         }  # fmt: skip
 
-        def go(**more):
-            return asyncio.run(asking.made(db, claim, state, {**call, **more}, make))
+        def go(comes_to=(), resumes=False, **more):
+            nonlocal outcomes
+            outcomes = iter(comes_to)
+            tool = Tool(call["name"], "Add a note.", Effect.OTHER, make, resumes=resumes)
+            return asyncio.run(asking.made(db, claim, state, {**call, **more}, make, tool))
 
         yield SimpleNamespace(db=db, go=go, done=done)
 
@@ -94,3 +99,15 @@ def test_who_asked_and_has_ended_needs_no_answer_any_more(play):
     (row,) = play.db.read_now(lambda c: c.execute(t.approval.select()).mappings().all())
     play.db.write_now(lambda tx: tx.execute(update(t.agent).values(status="stopped")))
     assert play.db.write_now(lambda tx: decide(tx, row["id"], "U", True, row["args_sha256"])) == "void"
+
+
+def test_a_call_that_sleeps_goes_on_where_it_was_and_is_told_when_it_was_cut_off(play):
+    approved(play)
+    asks = Outcome({}, parks={"for": "answer", "approval": "q"})
+    parked = play.go([asks])
+    assert parked.parks == asks.parks
+    play.db.write_now(lambda tx: parked.commit(tx))
+    play.go([asks], resumes=True)  # answered, goes on, and dies before it sleeps or ends
+    assert play.go(resumes=True).content == {"ok": True, "number": 3}
+    assert play.go(resumes=True).content == {"ok": True, "number": 3}
+    assert play.done == ["made", "made", "again"]

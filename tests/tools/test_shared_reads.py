@@ -17,7 +17,7 @@ from bot.store import schema as t
 from bot.store.leases import Claim
 from bot.store.reads import Key, SharedReads, reader, shared_read
 from bot.tools.google import GoogleTools, connect
-from bot.tools.mcp import FRESH_S, McpTools
+from bot.tools.mcp.tools import FRESH_S, McpTools
 from loopback.model.scripted import call
 from tests.loopback.google_harness import running, seed
 from tests.scenarios.scripted_stage import play
