@@ -37,6 +37,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 EVEN = 0.95  # of the rows of a table have as many cells as the first
+PLAIN = 1024 * 1024  # bytes
+_STRANGE = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
 _CHARSET = re.compile(
     rb"(?i)<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{2,30})|^<\?xml[^>]{0,100}encoding=[\"']([\w-]{2,30})"
 )
@@ -102,6 +104,20 @@ def _read(name: str, data: bytes, given: bytes, room: Room) -> Document:
         return assemble(name, "json", view, given, turns=turns, unread=unread)
     document = assemble(name, "text", text, given)
     return _read_rows(name, "csv", data, given) if document.kind == "text" and _is_csv(text) else document
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether these bytes are text of an ordinary size that no parser of another format ever sees.
+
+    Reading such a file takes time and memory in proportion to its size, so that it needs no walls.
+    """
+    if len(data) > PLAIN or b"%PDF-" in data[:1024] or data.startswith((b"PK", b"GIF8", b"RIFF", b"{\\rtf")):
+        return False
+    try:
+        start = data.decode("utf-8").lstrip("\ufeff \t\r\n\f")[:1]
+    except UnicodeDecodeError:
+        return False
+    return start not in ("", "<") and not _STRANGE.search(data)
 
 
 def looks_like_html(text: str) -> bool:

@@ -13,12 +13,20 @@ from bot.local import Options, stage
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if BROWSER is None:
     pytest.skip("no Chromium on the path; on Debian: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.async_api", reason="no browser driver; `make test` installs it beside Chromium")
+playwright = pytest.importorskip(
+    "playwright.async_api", reason="no browser driver; `make test` installs it beside Chromium"
+)
 axe = pytest.importorskip("axe_playwright_python.async_playwright")
 
 pytestmark = pytest.mark.timeout(300)
 PATIENCE_MS = 60_000
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 WIDER = """() => {
   const page = document.documentElement;
   const hangs = [...document.querySelectorAll("main *, aside *, nav *, dialog *")].filter((one) => {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot.store.documents import Kept
 from connectors.documents import confined, quotes, windows
 from connectors.documents.document import Document
+from connectors.documents.reading import is_plain, read
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 REASONS = ((Empty, "empty"), (Encrypted, "encrypted"), (TooLarge, "too large"), (Unreadable, "unreadable"))
@@ -69,6 +70,8 @@ class Prepared:
 async def prepare(name: str, data: bytes, characters: int, overlap: int) -> Prepared:
     """Read a document whole, beside the loop, and cut it into windows. Raises Unread naming what it is."""
     try:
+        if is_plain(data):
+            return await asyncio.to_thread(lambda: _prepared(read(name, data), characters, overlap))
         document = await confined.read(name, data)
     except Unreadable as error:
         kind = next(words for kind, words in REASONS if isinstance(error, kind))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from connectors.documents import reading
 from connectors.documents.quotes import find
-from connectors.documents.reading import read
+from connectors.documents.reading import is_plain, read
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 from .files import docx, packed, paragraph, pdf
@@ -291,3 +291,24 @@ def test_damaged_files_are_read_or_refused_with_words(data, seed):
         assert str(error)
     else:
         assert document.text.strip() and document.passages
+
+
+@pytest.mark.parametrize(
+    ("data", "plain"),
+    [
+        ("Ann: Hi.\nBen: Grüße.".encode(), True),
+        ("\ufeff1. Terms".encode(), True),
+        (b"", False),
+        (b"  <p>Hi", False),
+        (b'\n{"a": 1}', True),
+        (b"{\\rtf1 a}", False),
+        (b"Caf\xe9", False),
+        (b"a\x00b", False),
+        (b"words\n%PDF-1.7", False),
+        (b"PK\x03\x04", False),
+        (gzip.compress(b"words"), False),
+        (b"a" * (1024 * 1024 + 1), False),
+    ],
+)
+def test_only_plain_text_of_an_ordinary_size_needs_no_walls(data, plain):
+    assert is_plain(data) is plain
