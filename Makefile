@@ -57,5 +57,14 @@ bench-truth: setup
 bench-google: setup
 	$(BIN)/python -m bench.google --faults 500
 
+# The official suite and real servers, through the production host; what they need is installed below build/.
+RUNS ?= 3
+
+conformance: setup
+	$(BIN)/python -m tests.conformance.suite --runs $(RUNS)
+
+conformance-servers: setup
+	$(BIN)/python -m tests.conformance.servers
+
 screenshots: setup
 	$(BIN)/python -m bench.screenshots

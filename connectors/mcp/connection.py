@@ -254,7 +254,7 @@ class Connection:
     async def _transport(self, stack: AsyncExitStack) -> Any:
         config = self.config
         if config.transport == "stdio":
-            return stdio_transport(config, self.tail, self.retire)
+            return stdio_transport(config, self.tail, self.retire, lambda: self._client is not None)
         assert config.url is not None
         client = http_client(config, self._sign_in)
         if config.transport == "sse":
@@ -345,8 +345,8 @@ class Connection:
         return ProtocolFailure(alias, f"{alias} refused {what}: {said}", error.code, error.error.data)
 
     def _down(self) -> McpFailure:
-        alias, tail = self.config.alias, self.tail.text()
-        words = f" Its last words: {tail[-1000:]}" if tail else ""
+        alias, last = self.config.alias, self.tail.last_line()
+        words = f" Its last words: {last}" if last else ""
         return ServerDown(alias, self.config.redacted(f"MCP server {alias} did not start: {self._reason()}.{words}"))
 
     def _reason(self) -> str:
@@ -357,6 +357,8 @@ class Connection:
             return f"no answer within {self.config.start_timeout:g} s"
         if failure is None:
             return "the connection ended"
+        if isinstance(failure, FileNotFoundError) and self.config.command is not None:
+            return f"the program {self.config.command} is not installed"
         return str(failure) or type(failure).__name__
 
 

@@ -19,6 +19,7 @@ from .settings import ServerConfig
 _CHUNK = 65_536
 _TAIL_BYTES = 8_192
 _GRACE_S = 2.0
+_NO_GRACE_S = 0.1
 _ID = re.compile(rb'"id"\s*:\s*(\d+)')
 
 Received = SessionMessage | Exception
@@ -36,12 +37,19 @@ class Tail:
     def text(self) -> str:
         return self._kept.decode(errors="replace").strip()
 
+    def last_line(self) -> str:
+        """What a program says when it gives up stands at the end."""
+        return self.text().rpartition("\n")[2].strip()[:500]
+
 
 @asynccontextmanager
 async def stdio_transport(
-    config: ServerConfig, tail: Tail, on_end: Callable[[], None]
+    config: ServerConfig, tail: Tail, on_end: Callable[[], None], is_ready: Callable[[], bool]
 ) -> AsyncIterator[tuple[MemoryObjectReceiveStream[Received], MemoryObjectSendStream[SessionMessage]]]:
-    """The streams of a started server; `on_end` is called as soon as its output ends."""
+    """The streams of a started server; `on_end` is called as soon as its output ends.
+
+    One that never got ready has nothing to finish and is ended at once.
+    """
     assert config.command is not None
     process = await asyncio.create_subprocess_exec(
         config.command,
@@ -64,7 +72,7 @@ async def stdio_transport(
     finally:
         for stream in (from_server, to_server):
             stream.close()
-        await _stop(process, writing)
+        await _stop(process, writing, _GRACE_S if is_ready() else _NO_GRACE_S)
         for task in (reading, writing, listening):
             await _ended(task)
         for stream in (to_session, from_session):
@@ -134,17 +142,19 @@ async def _write(stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveS
         pass  # the end of the server's output tells the session
 
 
-async def _stop(process: asyncio.subprocess.Process, writing: asyncio.Task[None]) -> None:
+async def _stop(process: asyncio.subprocess.Process, writing: asyncio.Task[None], grace: float) -> None:
     """End of input, then SIGTERM, then SIGKILL to the whole process group."""
-    await asyncio.wait({writing}, timeout=0.2)
+    await asyncio.wait({writing}, timeout=min(grace, 0.2))
     assert process.stdin is not None
     process.stdin.close()
-    for number, patience in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, 1.0), (None, _GRACE_S)):
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace / 2), (None, _GRACE_S)):
         if await _within(process.wait(), patience):
             break
         if number is not None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # what it started itself and left behind
     with suppress(ConnectionError):
         await process.stdin.wait_closed()
 
