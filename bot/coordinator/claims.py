@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +16,15 @@ from bot.store.documents import Kept
 from bot.store.item_tables import item
 from bot.tools.render import PLACEHOLDER
 from bot.types import Check
+from bot.workspace import safe_name
 from connectors.documents import quotes
 from connectors.documents.document import from_text
 
 QUOTED = re.compile(r"“([^“”]+)”|\"([^\"\n]+)\"")
 WORDS = 6  # shorter quotes are names and expressions
+EMPTY = hashlib.sha256().hexdigest()
+TOLD = 8  # names in a diagnosis
+PASSED_ON = ("work_through", "send_message", "finish", "plan", "spawn_agent", "assign", "list_files")
 UNSEEN = ("work_through", "finish")
 TEXTS = (".md", ".txt", ".json", ".jsonl", ".csv", ".html")
 
@@ -37,6 +43,57 @@ def check_coverage(connection: Connection, run_id: str, reply: str) -> Check:
         return Check("coverage_told", True, "what was not read is told")
     names = ", ".join(f"{{{{f:{name}}}}}" for name in missing)
     return Check("coverage_told", False, f"not every document was read, and the reply does not say it: cite {names}")
+
+
+def check_handed_in(connection: Connection, run_id: str, reply: str) -> Check:
+    """Bulk work took up every document that the request brought or named, or the reply says which it left out."""
+    query = select(t.agent.c.inputs).where(t.agent.c.run_id == run_id, t.agent.c.kind == items.KIND)
+    works = list(connection.execute(query).scalars())
+    if not works:
+        return Check("handed_in", True, "no documents were worked through")
+    rows = select(item.c.ref, item.c.path, item.c.name, item.c.sha256)
+    taken = connection.execute(rows.where(item.c.run_id == run_id, item.c.status != "replaced")).all()
+    known = {row.ref for row in taken} | {row.sha256 for row in taken}
+    bases = {base for row in taken for base in (_base(row.path), _base(row.name)) if base}
+    lists = [json.loads(journal.get_blob(connection, one["named"])) for one in works if one.get("named")]
+    wanted = {one["ref"]: one["name"] for told in lists for one in told}
+    left = [name for ref, name in wanted.items() if ref not in known and safe_name(_base(name)) not in bases]
+    attached = _attached(connection, run_id)
+    missing = [name for digest, name in attached if digest not in known and not (
+        digest == EMPTY and _base(name) in bases)]  # fmt: skip
+    opened = _opened(connection, run_id) if missing else ""
+    left += [name for name in missing if name not in opened]
+    silent = [name for name in left if _base(name) not in reply]
+    if not silent:
+        return Check("handed_in", True, "every document that the request brought or named was taken up, or is named")
+    names = ", ".join(silent[:TOLD]) + (f" and {len(silent) - TOLD} more" if len(silent) > TOLD else "")
+    words = (
+        f"{len(silent)} of the {len(wanted) + len(attached)} documents that the request brought or named were not "
+        f"handed to work_through: {names}. Hand them in as well, or name in the reply which you left out and why"
+    )
+    return Check("handed_in", False, words)
+
+
+def _attached(connection: Connection, run_id: str) -> list[tuple[str, str]]:
+    """The files that came with the run's requests: content's hash and name."""
+    brought = select(t.mail.c.files).where(t.mail.c.run_id == run_id, t.mail.c.sender == mail.HARNESS)
+    return [
+        (file["sha256"], file["name"])
+        for files in connection.execute(brought).scalars()
+        for file in files or ()
+        if str(file.get("via", "")).startswith("slack:")
+    ]
+
+
+def _opened(connection: Connection, run_id: str) -> str:
+    """What the run's other calls were made with: a file named there was opened, not forgotten."""
+    call = t.tool_call.c
+    made = select(call.args).where(call.run_id == run_id, call.status == "done", call.name.not_in(PASSED_ON))
+    return json.dumps(list(connection.execute(made).scalars()), ensure_ascii=False)
+
+
+def _base(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
 
 
 def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) -> Check:

@@ -245,6 +245,7 @@ class Coordinator:
         reply = args.get("reply", "")
         checks += verify.check_reply(reply, shown, asked)
         checks.append(await self.db.read(lambda c: claims.check_coverage(c, rows.run["id"], reply)))
+        checks.append(await self.db.read(lambda c: claims.check_handed_in(c, rows.run["id"], reply)))
         checks.append(await self.db.read(lambda c: claims.check_quotes(c, rows.run["id"], reply, asked)))
         if skill is not None and not undone:
             checks += await self.db.read(lambda c: independence.check(c, rows.run["id"], skill))

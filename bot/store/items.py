@@ -125,12 +125,17 @@ def _known(connection: Connection, team: str, requester: str, form: str, model: 
     return found
 
 
-def replace(tx: Tx, run_id: str, works: Iterable[str], form: str, refs: Iterable[str]) -> None:
-    """Earlier rows of these documents no longer count: a new manifest of the same form has them again."""
+def replace(tx: Tx, run_id: str, works: Iterable[str], form: str, sources: Iterable[Source]) -> None:
+    """Earlier rows of these documents no longer count: a new manifest of the same form has them again.
+
+    A document is the same by its place or by its content, wherever it was fetched from.
+    """
     mine = and_(item.c.run_id == run_id, item.c.work.in_(list(works)), item.c.form == form)
-    again = sorted(set(refs))
-    for at in range(0, len(again), MANY):
-        tx.execute(update(item).where(mine, item.c.ref.in_(again[at : at + MANY])).values(status="replaced"))
+    told = list(sources)
+    for column, values in ((item.c.ref, {one.ref for one in told}), (item.c.sha256, {one.sha256 for one in told})):
+        again = sorted(values - {""})
+        for at in range(0, len(again), MANY):
+            tx.execute(update(item).where(mine, column.in_(again[at : at + MANY])).values(status="replaced"))
 
 
 def of_work(connection: Connection, run_id: str, work: str) -> list[Json]:

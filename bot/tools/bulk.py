@@ -6,11 +6,12 @@ import asyncio
 import fnmatch
 import hashlib
 import json
+import re
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from bot.errors import DependencyFailed, ModelMustRetry, OperatorMustFix
 from bot.policy.gate import Effect
@@ -18,7 +19,7 @@ from bot.skills import SkillLibrary
 from bot.store import items, journal
 from bot.store.database import Tx
 from bot.store.items import Source
-from bot.store.schema import agent
+from bot.store.schema import agent, inbox, run
 from bot.tools import forms
 from bot.tools.base import Args, Outcome, Tool, ToolContext
 from bot.tools.forms import Form
@@ -61,11 +62,12 @@ class BulkTool:
         sources = await asyncio.to_thread(_from_workspace, ctx.workspace, args.files)
         if args.folder:
             sources += await self._from_drive(ctx.workspace, args.folder)
+        named = await self._named(ctx, args.folder)
         if not sources:
             raise ModelMustRetry("There is nothing to read: name files of your workspace or a Drive folder.")
         if len(sources) > MOST:
             raise ModelMustRetry(f"{len(sources)} documents are more than {MOST} at once; work them in parts.")
-        inputs = {"save_as": save_as, "call": ctx.call_id, "deadline": args.deadline}
+        inputs = {"save_as": save_as, "call": ctx.call_id, "deadline": args.deadline, "named": named}
         return Outcome({}, commit=lambda tx: self._fix(tx, ctx, form, sources, inputs), parks={"for": "items"})
 
     def _form(self, workspace: Workspace, args: WorkArgs) -> Form:
@@ -92,19 +94,20 @@ class BulkTool:
         earlier = list(tx.execute(query.order_by(agent.c.id)).mappings())
         for one in earlier:
             if one["status"] == "live" and _same(tx, one, form, settled):
-                told = {**one["inputs"], **inputs, "form": one["inputs"]["form"]}
+                told = {**one["inputs"], **inputs, **{kept: one["inputs"][kept] for kept in ("form", "named")}}
                 tx.execute(update(agent).where(agent.c.id == one["id"]).values(inputs=told))
                 tx.wake(one["id"])
                 return {"work": one["name"]}
-        items.replace(tx, ctx.run_id, [one["name"] for one in earlier], form.digest, [s.ref for s in settled])
+        items.replace(tx, ctx.run_id, [one["name"] for one in earlier], form.digest, settled)
         number = tx.execute(select(agent.c.id).where(agent.c.run_id == ctx.run_id, agent.c.kind == items.KIND)).all()
         name = f"bulk{len(number) + 1}"
         blob = journal.put_blob(tx, ctx.team, form.model_dump_json().encode())
+        named = inputs["named"] and journal.put_blob(tx, ctx.team, json.dumps(inputs["named"]).encode())
         items.fix(tx, ctx.run_id, ctx.team, name, ctx.requester, settled, form.digest, self._model)
         task = tx.execute(select(agent.c.task).where(agent.c.id == ctx.agent_id)).scalar() or ""
         open_agent(
             tx, ctx.run_id, ctx.team, name=name, role="item", kind=items.KIND, parent=ctx.agent_name, task_id=task,
-            inputs={**inputs, "form": blob, "title": form.title},
+            inputs={**inputs, "form": blob, "title": form.title, "named": named},
         )  # fmt: skip
         body = {"work": name, "total": len(settled), "form": form.name, "title": form.title}
         journal.append(tx, ctx.run_id, "items.fixed", body, agent_id=ctx.agent_id)
@@ -116,18 +119,7 @@ class BulkTool:
         google = self._google
         if google is None:
             raise ModelMustRetry("Google is not connected; the operator sets GOOGLE_APPLICATION_CREDENTIALS.")
-        top = await self._folder(google, folder)
-        files: list[tuple[str, DriveFile]] = []
-        level = [("", top)]
-        for _ in range(DEEP):
-            below: list[tuple[str, str]] = []
-            for path, place in level:
-                for file in await patient(lambda p=place: google.list_files(p)):  # type: ignore[misc]
-                    if file.mime_type == FOLDER:
-                        below.append((f"{path}{file.name}/", file.id))
-                    else:
-                        files.append((f"{path}{file.name}", file))
-            level = below
+        files = await _below(google, await self._folder(google, folder))
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def fetched(name: str, file: DriveFile) -> Source:
@@ -135,6 +127,22 @@ class BulkTool:
                 return await _fetch(google, workspace, name, file)
 
         return list(await asyncio.gather(*(fetched(*one) for one in files)))
+
+    async def _named(self, ctx: ToolContext, folder: str) -> list[Json]:
+        """The documents of a Drive folder that the request names, when another place was handed in.
+
+        The check of the run compares them with the manifest. What is attached to a request is its material.
+        """
+        words, attached = await ctx.db.read(lambda c: _request(c, ctx.run_id))
+        google = self._google
+        if google is None or attached or (folder and folder.strip().strip("/").casefold() in words.casefold()):
+            return []
+        seen = await patient(lambda: google.list_files(None))
+        told = [one for one in seen if one.mime_type == FOLDER and _names(words, one.name)]
+        top = max(told, key=lambda one: len(one.name), default=None)
+        if top is None or folder == top.id:
+            return []
+        return [{"ref": f"drive:{file.id}", "name": name} for name, file in await _below(google, top.id)]
 
     async def _folder(self, google: GoogleWorkspace, wanted: str) -> str:
         """A folder's id by id or name. Raises ModelMustRetry naming those that are there."""
@@ -148,6 +156,35 @@ class BulkTool:
             raise ModelMustRetry(f"There are {len(named)} folders {wanted!r}; use an id: {', '.join(_ids(named))}.")
         known = ", ".join(sorted(one.name for one in seen)[:30]) or "none"
         raise ModelMustRetry(f"There is no folder {wanted!r} in the Drive; there are: {known}.")
+
+
+async def _below(google: GoogleWorkspace, top: str) -> list[tuple[str, DriveFile]]:
+    """The files of a folder and of the folders inside it, by their path in it."""
+    files: list[tuple[str, DriveFile]] = []
+    level = [("", top)]
+    for _ in range(DEEP):
+        below: list[tuple[str, str]] = []
+        for path, place in level:
+            for file in await patient(lambda p=place: google.list_files(p)):  # type: ignore[misc]
+                if file.mime_type == FOLDER:
+                    below.append((f"{path}{file.name}/", file.id))
+                else:
+                    files.append((f"{path}{file.name}", file))
+        level = below
+    return files
+
+
+def _request(connection: Connection, run_id: str) -> tuple[str, bool]:
+    """The words of a run's request, and whether files came with it."""
+    words = connection.execute(select(run.c.request).where(run.c.id == run_id)).scalar_one()
+    files = connection.execute(select(inbox.c.files).where(inbox.c.run_id == run_id)).scalars()
+    return str(words), any(files)
+
+
+def _names(words: str, folder: str) -> bool:
+    """Whether a request speaks of a folder: what is in it, of it or from it."""
+    place = r"(?i)\b(?:in|of|from|through|folder)\s+(?:the\s+|our\s+)?(?:folder\s+)?[\"'“‘]?"
+    return re.search(rf"{place}{re.escape(folder.strip())}(?!\w)", words) is not None
 
 
 def _ids(found: list[DriveFile]) -> list[str]:

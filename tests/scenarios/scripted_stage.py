@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,8 @@ class Play:
 
 
 @asynccontextmanager
-async def play(home: Path, script):
-    """Everything running, `script` as the model's brain."""
+async def play(home: Path, script, data: Path | None = None):
+    """Everything running, `script` as the model's brain; `data` takes the place of the sample company."""
     place = home / "skills" / "slow"
     (place / "scripts").mkdir(parents=True)
     (place / "SKILL.md").write_text(SKILL)
@@ -95,7 +96,7 @@ async def play(home: Path, script):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CADRE_MODEL", f"local:{base_url}")
         try:
-            async with stage(OPTIONS, home) as here:
+            async with stage(replace(OPTIONS, data=data), home) as here:
                 yield Play(here, faults, home)
         finally:
             await runner.cleanup()
