@@ -116,7 +116,9 @@ class Worker:
         """Connect everything and register the kinds this worker serves; runs on the worker's loop."""
         s = self.settings
         base_url = s.anthropic_base_url
-        if not base_url and not s.anthropic_api_key and s.model in ("auto", "offline"):
+        if s.model.startswith("replay:") or (
+            not base_url and not s.anthropic_api_key and s.model in ("auto", "offline")
+        ):
             base_url = await asyncio.to_thread(self._offline_model)
         if s.model.startswith("local:"):
             base_url = s.model.removeprefix("local:")
@@ -154,11 +156,15 @@ class Worker:
         self.dispatcher.on_poison(poisoned)
 
     def _offline_model(self) -> str:
-        """Without a key and without a server the offline model starts beside us, over the same protocol."""
+        """Without a key and without a server the offline model starts beside us, over the same protocol.
+
+        So does a recording of a run, as which it repeats what the model said.
+        """
         ready = Path(tempfile.mkdtemp(prefix="cadre-")) / "ready.json"
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "loopback.model", "--ready-file", str(ready)], stdout=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-m", "loopback.model", "--ready-file", str(ready)]
+        if self.settings.model.startswith("replay:"):
+            command += ["--replay", self.settings.model.removeprefix("replay:")]
+        self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         return str(wait_ready(ready, self._child)["base_url"])
 
     async def close(self) -> None:

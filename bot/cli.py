@@ -12,6 +12,10 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from bot.commands import operate
+from bot.commands.runs import runs
+from bot.commands.schedules import schedules
+from bot.commands.shared import AsJson, Data, Seed, read, say
 from bot.errors import CadreError
 from bot.manifest_command import manifest
 from bot.types import Json
@@ -24,15 +28,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-runs = typer.Typer(help="Look at runs and stop them.", no_args_is_help=True)
 drill = typer.Typer(help="Prove what is promised about crashes.", no_args_is_help=True)
 app.command("manifest")(manifest)
 app.add_typer(runs, name="runs")
+app.add_typer(schedules, name="schedules")
 app.add_typer(drill, name="drill")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
-Data = Annotated[Path | None, typer.Option("--data", help="A folder of CSV, XLSX and Markdown files to work on.")]
-Seed = Annotated[int, typer.Option("--seed", help="Which sample company.")]
+operate.add_commands(app)
 
 
 def main() -> None:
@@ -49,10 +51,6 @@ def main() -> None:
     except CadreError as error:
         print(f"cadre: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @app.command()
@@ -139,7 +137,7 @@ def migrate() -> None:
     db, clock = open_store(load())
     db.close()
     clock.close()
-    _say("The database is up to date.")
+    say("The database is up to date.")
 
 
 @app.command()
@@ -154,76 +152,12 @@ def status(as_json: AsJson = False) -> None:
         rows = c.execute(select(t.worker).order_by(t.worker.c.started_at)).mappings()
         return {"processes": [dict(r) for r in rows], "wakes_found_by_sweep": int(swept)}
 
-    found = _read(look)
+    found = read(look)
     if as_json:
         print(json.dumps(found))
         return
     for row in found["processes"]:
         print(f"{row['role']:12} pid {row['pid']} on {row['host']}")
-
-
-def _read(look: Any) -> Any:
-    from bot.app import open_store
-    from bot.settings import load
-
-    db, clock = open_store(load())
-    try:
-        return db.read_now(look)
-    finally:
-        db.close()
-        clock.close()
-
-
-@runs.command("list")
-def runs_list(as_json: AsJson = False) -> None:
-    """Recent runs, newest first."""
-    from sqlalchemy import select
-
-    from bot.store import schema as t
-
-    columns = (t.run.c.id, t.run.c.status, t.run.c.request, t.run.c.requester, t.run.c.channel, t.run.c.created_at)
-    found = _read(lambda c: [dict(r) for r in c.execute(
-        select(*columns).order_by(t.run.c.created_at.desc()).limit(100)).mappings()])  # fmt: skip
-    if as_json:
-        print(json.dumps(found))
-        return
-    for row in found:
-        print(f"{row['id']}  {row['status']:8}  {row['request'][:70]}")
-
-
-@runs.command("show")
-def runs_show(run_id: str, as_json: AsJson = False) -> None:
-    """One run: its summary, or everything as JSON."""
-    from bot.store.view import run_view, to_json
-
-    try:
-        view = _read(lambda c: run_view(c, run_id))
-    except KeyError:
-        raise CadreError(f"There is no run {run_id}; `cadre runs list` shows what there is.") from None
-    if as_json:
-        print(json.dumps(to_json(view), ensure_ascii=False, indent=1, default=str))
-        return
-    print(f"{view.run.request}\n{view.run.status}\n\n{view.summary_text}")
-
-
-@runs.command("export")
-def runs_export(run_id: str) -> None:
-    """One run as JSON."""
-    runs_show(run_id, as_json=True)
-
-
-@runs.command("stop")
-def runs_stop(run_id: str) -> None:
-    """Stop a run: calls in flight break off, nothing staged is written."""
-    from bot.app import open_store
-    from bot.coordinator.control import stop_run
-    from bot.settings import load
-
-    db, clock = open_store(load())
-    db.write_now(lambda tx: stop_run(tx, run_id, "operator"))
-    db.close()
-    clock.close()
-    _say(f"{run_id} stops.")
 
 
 @drill.command("kill")
@@ -246,13 +180,13 @@ def drill_kill(
     if work not in (*WORKS, *STORIES):
         raise typer.BadParameter(", ".join((*WORKS, *STORIES)), param_hint="--work")
     if work in STORIES:
-        told = long_drill(story=STORIES[work], seed=seed, say=_say)
+        told = long_drill(story=STORIES[work], seed=seed, say=say)
         print(json.dumps(told.as_json()) if as_json else told.in_words())
         sys.exit(1 if told.repeated or told.differing else 0)
     if points != "all" and not points.isdigit():
         raise typer.BadParameter("all, or a number", param_hint="--points")
     trials = None if points == "all" else int(points)
-    report = kill_drill(trials=trials, seed=seed, say=_say, work=work, kills=kills)
+    report = kill_drill(trials=trials, seed=seed, say=say, work=work, kills=kills)
     if as_json:
         print(json.dumps(report.as_json()))
     else:

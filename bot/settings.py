@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from dotenv import dotenv_values
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import OperatorMustFix
 
+SECRETS = ("_TOKEN", "_SECRET", "_KEY", "MCP_SERVERS", "DATABASE_URL")  # parts of names whose values are not shown
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -85,11 +87,8 @@ def load() -> Settings:
 
     Raises OperatorMustFix naming the setting when a value cannot be used.
     """
-    home = Path(os.environ.get("CADRE_HOME") or Path.home() / ".cadre")
-    try:
-        env = _Environment(_env_file=home / "cadre.env")  # type: ignore[call-arg]
-    except ValueError as error:
-        raise OperatorMustFix(f"A setting cannot be read: {error}") from error
+    home = _home()
+    env = _read(home / "cadre.env")
     servers = _mcp_servers(env, home)
     google, model_url, clock = env.google_base_url, env.anthropic_base_url, env.clock_url
     if _is_local(env.slack_api_url):
@@ -128,6 +127,40 @@ def load() -> Settings:
         plan_ask=env.plan_ask,
         plan_ask_cost=env.plan_ask_cost,
     )
+
+
+@dataclass(frozen=True)
+class Described:
+    """One setting as it is in force: its value masked where it is a secret, and where it comes from."""
+
+    name: str
+    value: str
+    source: str  # environment | file | default
+
+
+def described() -> list[Described]:
+    """Every setting by its name. Raises OperatorMustFix when one cannot be read."""
+    file = _home() / "cadre.env"
+    env = _read(file)
+    in_file = {name for name, value in dotenv_values(file).items() if value} if file.exists() else set()
+    rows = []
+    for key, about in _Environment.model_fields.items():
+        name, value = str(about.validation_alias), getattr(env, key)
+        source = "environment" if os.environ.get(name) else "file" if name in in_file else "default"
+        secret = any(word in name for word in SECRETS) and value
+        rows.append(Described(name, "***" if secret else str(value), source))
+    return rows
+
+
+def _home() -> Path:
+    return Path(os.environ.get("CADRE_HOME") or Path.home() / ".cadre")
+
+
+def _read(file: Path) -> _Environment:
+    try:
+        return _Environment(_env_file=file)  # type: ignore[call-arg]
+    except ValueError as error:
+        raise OperatorMustFix(f"A setting cannot be read: {error}") from error
 
 
 def _is_local(url: str) -> bool:

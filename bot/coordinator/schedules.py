@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bot.coordinator import limits
 from bot.coordinator.intake import receive
@@ -112,22 +112,41 @@ def _fire(tx: Tx, row: Any, now: float) -> None:
     local = datetime.datetime.fromtimestamp(row["next_at"], ZoneInfo(row["zone"])).strftime("%Y-%m-%dT%H:%M")
     fresh = now - row["next_at"] <= GRACE_S and local != row["last_local"]
     if fresh:
-        receive(
-            tx,
-            Request(
-                team=row["team_id"],
-                channel=row["channel"],
-                channel_name=row["channel_name"],
-                thread="",
-                key=f"{row['id']}@{local}",
-                kind="schedule",
-                user=row["owner"],
-                text=row["request"],
-            ),
-        )
+        _ask(tx, row, local)
     later = next_time(row["recurrence"], row["zone"], max(now, row["next_at"]))
     tx.execute(
         update(t.automation)
         .where(t.automation.c.id == row["id"])
         .values(next_at=later.timestamp(), last_local=local if fresh else row["last_local"])
     )
+
+
+def _ask(tx: Tx, row: Any, occurrence: str) -> None:
+    request = Request(
+        team=row["team_id"], channel=row["channel"], channel_name=row["channel_name"], thread="",
+        key=f"{row['id']}@{occurrence}", kind="schedule", user=row["owner"], text=row["request"],
+    )  # fmt: skip
+    receive(tx, request)
+
+
+def fire_now(tx: Tx, automation: str) -> None:
+    """Make a recurring request at once, beside its times."""
+    row = tx.execute(select(t.automation).where(t.automation.c.id == automation)).mappings().one()
+    _ask(tx, row, f"now-{tx.now():.3f}")
+
+
+def set_status(tx: Tx, automation: str, status: str) -> None:
+    """Hold a recurring request, or let it recur again from its next time on."""
+    row = tx.execute(select(t.automation).where(t.automation.c.id == automation)).mappings().one()
+    due = next_time(row["recurrence"], row["zone"], tx.now()).timestamp()
+    tx.execute(update(t.automation).where(t.automation.c.id == automation).values(status=status, next_at=due))
+    tx.wake(TICKER)
+
+
+def only_team(connection: Connection) -> str:
+    """The workspace that Cadre serves. Raises LookupError when it has heard from none yet, or from several."""
+    teams = connection.execute(select(t.inbox.c.team_id).distinct()).scalars().all()
+    if len(teams) != 1:
+        heard = ", ".join(teams) or "none yet"
+        raise LookupError(f"Name the workspace with --team: Cadre has heard from {heard}.")
+    return str(teams[0])

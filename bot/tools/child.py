@@ -32,6 +32,11 @@ KIT = str(Path(kit.__path__[0]).resolve())
 _told: set[str] = set()  # walls that are missing here, each logged once
 
 
+def missing_walls() -> frozenset[str]:
+    """The walls that scripts so far had to do without on this system, in words."""
+    return frozenset(line.removeprefix(cell.MARK).strip() for line in _told)
+
+
 async def run_child(
     script: Path, args: Json, cwd: Path, *, seconds: float = SCRIPT_S, beside: Path | None = None
 ) -> Json:
