@@ -13,11 +13,11 @@ import structlog
 import typer
 
 from bot.commands import operate
+from bot.commands.manifest import manifest
 from bot.commands.runs import runs
 from bot.commands.schedules import schedules
 from bot.commands.shared import AsJson, Data, Seed, read, say
 from bot.errors import CadreError
-from bot.manifest_command import manifest
 from bot.types import Json
 
 EXIT = {"done": 0, "failed": 1, "waiting": 3, "stopped": 4, "working": 1, "queued": 1}

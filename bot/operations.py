@@ -21,7 +21,7 @@ from bot.settings import Settings, load
 from bot.types import Json
 
 TEMPLATE = """\
-# Settings of Cadre, under the names of the environment; what stands there wins. `cadre settings` shows what is in force.
+# Settings of Cadre under the names of the environment, which wins. `cadre settings` shows what is in force.
 # Slack: create an app from manifest.yml, install it, copy its tokens.
 #SLACK_BOT_TOKEN=xoxb-…
 #SLACK_APP_TOKEN=xapp-…
@@ -91,13 +91,17 @@ async def _tried(name: str, check: Callable[[Settings], Awaitable[Finding]], set
 async def _home(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.parent).free / 1024**3
     if not settings.home.exists():
-        return Finding("home", False, f"{settings.home} is not there", "Make it with `cadre init`, or set CADRE_HOME.")
+        return Finding(
+            "home", False, f"{settings.home} is not there", "Make it with `cadre init`, or set CADRE_HOME."
+        )
     probe = settings.home / ".doctor"
     try:
         probe.write_text("ok")
         probe.unlink()
     except OSError as error:
-        return Finding("home", False, f"{settings.home} cannot be written: {error}", "Give Cadre's user the right to.")
+        return Finding(
+            "home", False, f"{settings.home} cannot be written: {error}", "Give Cadre's user the right to."
+        )
     fix = "" if free > 1 else "Make room: workspaces and the database grow with every run."
     return Finding("home", free > 1, f"{settings.home}, {free:.0f} GB free", fix)
 
@@ -172,16 +176,17 @@ async def _google(settings: Settings) -> Finding:
 
 
 async def _mcp(settings: Settings) -> Finding:
-    from bot.tools.mcp import McpTools
+    from connectors.mcp import McpHost
 
     if not settings.mcp_servers:
         return Finding("mcp", True, "no servers", f"To add some, write {settings.home / 'mcp.json'}.")
-    tools = McpTools(settings.mcp_servers)
-    try:
-        states = await tools.states()
-    finally:
-        await tools.close()
-    bad = [f"{one.alias}: {one.error}" for one in states if one.state != "ready"]
+    plain = {
+        alias: {k: v for k, v in entry.items() if k != "trusted"} for alias, entry in settings.mcp_servers.items()
+    }
+    async with McpHost({"mcpServers": plain}) as host:
+        await host.tools()
+        states = host.status()
+        bad = [*host.problems, *(f"{one.alias}: {one.error}" for one in states if one.state != "ready")]
     told = ", ".join(f"{one.alias} ({one.tools} tools)" for one in states if one.state == "ready")
     fix = "Correct the entry, or start the server." if bad else ""
     return Finding("mcp", not bad, "; ".join([*bad, told] if told else bad), fix)
@@ -209,7 +214,9 @@ def archive(settings: Settings, file: Path) -> int:
             for name in KEPT:
                 top = home / name
                 files = sorted(top.rglob("*")) if top.is_dir() else [top]
-                found += [(one, str(one.relative_to(home))) for one in files if one.is_file() and not one.is_symlink()]
+                found += [
+                    (one, str(one.relative_to(home))) for one in files if one.is_file() and not one.is_symlink()
+                ]
             for path, name in found:
                 contents[name] = hashlib.sha256(path.read_bytes()).hexdigest()
                 out.add(path, name)
@@ -239,12 +246,13 @@ def brought_back(settings: Settings, file: Path, *, replace: bool) -> int:
     with tempfile.TemporaryDirectory(dir=home, prefix=".restore-") as scratch:
         contents = _unpacked(file, Path(scratch))
         for name in sorted({name.split("/")[0] for name in contents}):
-            target = home / name
+            target = Path(_place(settings)) if name == DATABASE else home / name
             if target.is_dir():
                 shutil.rmtree(target)
             (Path(scratch) / name).replace(target)
-        for name in (f"{DATABASE}-wal", f"{DATABASE}-shm", "engine.db", "engine.db-wal", "engine.db-shm"):
-            (home / name).unlink(missing_ok=True)  # of what was there before; the engine's tables are made anew
+        beside = [Path(f"{_place(settings)}-wal"), Path(f"{_place(settings)}-shm")]
+        for rest in (*beside, *home.glob("engine.db*")):
+            rest.unlink(missing_ok=True)  # of what was there before; the engine's tables are made anew
     return len(contents)
 
 

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 # Top to bottom: a module imports from its own floor's folder or from floors below.
 FLOORS = [
     ["bot.__main__", "bot.cli"],
-    ["bot.manifest_command"],
+    ["bot.commands"],
+    ["bot.operations"],
     ["bot.demo", "bot.drill"],
     ["bot.local"],
     ["bot.serve"],

@@ -125,7 +125,7 @@ def _rows() -> list[Json]:
     from bot.store.schema import automation
 
     query = select(automation).where(automation.c.status != "removed").order_by(automation.c.next_at)
-    rows = read(lambda c: [dict(row) for row in c.execute(query).mappings()])
+    rows: list[Json] = read(lambda c: [dict(row) for row in c.execute(query).mappings()])
     for row in rows:
         due = datetime.datetime.fromtimestamp(row["next_at"], ZoneInfo(row["zone"])) if row["next_at"] else None
         row["next"] = due.isoformat(timespec="minutes") if due and row["status"] == "active" else "–"

@@ -28,5 +28,7 @@ class Recording:
         number = sum(message["role"] == "assistant" for message in body["messages"])
         turns = self._turns.get(agent, [])
         if number >= len(turns):
-            raise ApiError(400, f"The recording has {len(turns)} replies of {agent or 'nobody'}, and this asks for one more.")
+            raise ApiError(
+                400, f"The recording has {len(turns)} replies of {agent or 'nobody'}, and this asks for one more."
+            )
         return Reply([dict(block) for block in turns[number]["content"]], turns[number]["stop_reason"])
