@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google screenshots clean
+.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers screenshots clean
 
 setup: $(READY)
 
