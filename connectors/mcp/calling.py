@@ -31,9 +31,9 @@ async def made(connection: Connection, call: Call) -> CallResult:
 async def resumed(connection: Connection, call: Call, parked: Parked, answers: Mapping[str, Answer]) -> CallResult:
     """A parked call with what people answered meanwhile."""
     given = {q.key: completed(q, answers[q.key]) for q in parked.questions if q.key in answers}
-    call.given = tuple((q, given[q.key]) for q in parked.questions if q.key in given)
+    known = [(q, given[q.key]) for q in parked.questions if q.key in given]
     if parked.kind == "held":
-        return await _released(connection, call, parked, given)
+        return await _released(connection, replace(call, known=known), parked, given)
     if parked.kind == "task":
         return await _looked_at(connection, call, parked, given)
     responses = await _responses(connection, parked.requests, given) if connection.modern else None
@@ -43,7 +43,7 @@ async def resumed(connection: Connection, call: Call, parked: Parked, answers: M
         if error.code != _EXPIRED_STATE or parked.state is None:
             raise
         # What the server kept in its state ran out: the call begins again, and the same question gets its answer.
-        return await _rounds(connection, call, None, None, parked.round + 1)
+        return await _rounds(connection, replace(call, known=known), None, None, parked.round + 1)
 
 
 async def given_up(connection: Connection, parked: Parked) -> None:
@@ -96,7 +96,7 @@ async def _rounds(
         number += 1
         if number > _MOST_ROUNDS:
             raise ProtocolFailure(connection.config.alias, f"{call.tool.tool} asks back without end.")
-        known = {q.key: a for q in parked.questions for asked, a in call.given if replace(asked, key=q.key) == q}
+        known = {q.key: answer for q in parked.questions if (answer := call.knows(q))}
         _need_nobody(connection, call, parked, known)
         responses = await _responses(connection, requests, known) or None
         if not requests:

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import mcp_types as types
@@ -39,7 +39,7 @@ class Call:
     arguments: Mapping[str, Any]
     limits: Limits
     on_progress: OnProgress | None = None
-    given: tuple[tuple[Question, Answer], ...] = ()  # to be given where they are asked again
+    known: list[tuple[Question, Answer]] = field(default_factory=list)  # of a call made again: given once more
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     sending: asyncio.Task[Any] | None = None
     open: dict[str, _Open] = field(default_factory=dict)
@@ -88,10 +88,9 @@ class Call:
             "params": params.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         key = f"question-{len(self.open) + 1}"
-        known = Parked("held", self.tool.name, {}, {key: request}).questions[0]
-        for question, answer in self.given:
-            if (question.mode, question.message, question.schema) == (known.mode, known.message, known.schema):
-                return elicited(answer)
+        known = self.knows(Parked("held", self.tool.name, {}, {key: request}).questions[0])
+        if known is not None:
+            return elicited(known)
         waiting = _Open(request, asyncio.get_running_loop().create_future())
         self.open[key] = waiting
         self._asked.set()
@@ -106,6 +105,14 @@ class Call:
             self._begun += _now() - began
             self._heard = _now()
         return elicited(answer)
+
+    def knows(self, question: Question) -> Answer | None:
+        """What was answered to the same words before the call was made again; each answer serves once."""
+        for pair in self.known:
+            if replace(pair[0], key=question.key) == question:
+                self.known.remove(pair)
+                return pair[1]
+        return None
 
     def parked(self) -> Parked:
         """The call as its questions hold it."""

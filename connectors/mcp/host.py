@@ -127,8 +127,7 @@ class McpHost:
         on_progress: OnProgress | None = None,
     ) -> CallResult:
         """Calls `mcp__<alias>__<tool>`; a failure of the tool itself is a result, everything else an McpFailure."""
-        server = self._of(name, caller)
-        tool = await server.find(name)
+        server, tool = await self._found(name, caller)
         return await server.call(tool, arguments, _limits(server.config, idle_timeout, total_timeout), on_progress)
 
     async def resume(
@@ -140,8 +139,7 @@ class McpHost:
         on_progress: OnProgress | None = None,
     ) -> CallResult:
         """Goes on with a parked call, also one of another process; it may be parked again."""
-        server = self._of(parked.name, caller)
-        tool = await server.find(parked.name)
+        server, tool = await self._found(parked.name, caller)
         return await server.resume(tool, parked, answers or {}, _limits(server.config, None, None), on_progress)
 
     async def give_up(self, parked: Parked, *, caller: Caller | None = None) -> None:
@@ -285,15 +283,31 @@ class McpHost:
             raise UnknownTool("", f"No MCP server has a tool named {name}.")
         return self._server(alias, caller)
 
-    def _server(self, alias: str, caller: Caller | None) -> Server:
-        config, caller = self.config(alias), caller or Caller()
+    async def _found(self, name: str, caller: Caller | None) -> tuple[Server, ToolInfo]:
+        """The tool and the server to call it at, which is another once it is known which protocol that speaks."""
+        server = self._of(name, caller)
+        tool = await server.find(name)
+        alias, caller = server.config.alias, caller or Caller()
+        key = self._key(alias, caller)
+        if key not in self._servers:
+            began_as = next(k for k, s in self._servers.items() if s is server)
+            self._servers[key] = self._servers.pop(began_as)
+        return self._servers[key], tool
+
+    def _key(self, alias: str, caller: Caller) -> _Key:
+        config = self.config(alias)
         principal = SERVICE if config.performer == "service" else caller.principal
         isolation = {"shared": None, "user": caller.principal, "run": caller.run}[config.scope]
         if caller.interactive and isolation is None and self._eras.get(config.fingerprint) == "legacy":
             # The older protocol does not say which call a question belongs to, so runs do not share a connection.
             isolation = caller.run
-        key = _Key(alias, principal, caller.interactive, isolation)
+        return _Key(alias, principal, caller.interactive, isolation)
+
+    def _server(self, alias: str, caller: Caller | None) -> Server:
+        config, caller = self.config(alias), caller or Caller()
+        key = self._key(alias, caller)
         if key not in self._servers:
+            principal = key.principal
             root = caller.workspace if config.scope == "run" else None
             sampler = self._sampler if config.sampling else None
             profile = Profile(principal, caller.interactive, root, sampler)
