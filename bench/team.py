@@ -29,7 +29,7 @@ from bot.store.dispatch import Dispatcher
 from bot.store.leases import Claim
 from bot.team.agent import AgentRunner
 from bot.tools.files import file_tools
-from bot.tools.google import GoogleWriter
+from bot.tools.google_writer import GoogleWriter
 from bot.tools.registry import Registry
 from bot.tools.team import team_tools
 from bot.types import Request

@@ -36,7 +36,10 @@ from bot.team.roles import all_roles
 from bot.tools.bulk import bulk_tools
 from bot.tools.channel import channel_tools
 from bot.tools.files import file_tools
-from bot.tools.google import GoogleTools, GoogleWriter, connect
+from bot.tools.google import GoogleTools
+from bot.tools.google_accounts import Emails, connect
+from bot.tools.google_writer import GoogleWriter
+from bot.tools.google_writes import GoogleWrites
 from bot.tools.mcp.tools import McpTools
 from bot.tools.page import page_tools
 from bot.tools.redline import redline_tools
@@ -109,6 +112,7 @@ class Worker:
     db: Database
     dispatcher: Dispatcher
     figure_page: str
+    emails: Emails | None = None  # of the people who ask, by whom Google is used
     _closing: list[Any] = field(default_factory=list)
     _child: subprocess.Popen[bytes] | None = None
 
@@ -127,29 +131,30 @@ class Worker:
         library = SkillLibrary(SKILLS, s.home / "skills")
         rules = access.load(s.home)
         await model.learn({role.model: role.place for role in all_roles(library) if role.model} | rules.models)
-        workspace = connect(s.google_base_url, s.google_credentials)
+        accounts = connect(s.google_base_url, s.google_credentials, delegate=s.google_delegate, emails=self.emails)
+        google = GoogleTools(accounts, self.figure_page)
         mcp = McpTools(s.mcp_servers)
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
         registry = Registry(
             [
                 *steering_tools(), *team_tools(s.plan_ask, s.plan_ask_cost), *file_tools(), *table_tools(),
-                *script_tools(library), *skill_tools(library), *bulk_tools(library, workspace, name),
+                *script_tools(library), *skill_tools(library), *bulk_tools(library, accounts, name),
                 *page_tools(self.figure_page), *redline_tools(), *channel_tools(permalinks),
-                *GoogleTools(workspace, self.figure_page).tools(), *await mcp.tools(),
+                *google.tools(), *GoogleWrites(google).tools(), *await mcp.tools(),
             ]
         )  # fmt: skip
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
         bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget, Batches(model))
         coordinator = Coordinator(
-            self.db, library, GoogleWriter(workspace, self.db), s.home, s.zone, name, model.offline, self.figure_page,
+            self.db, library, GoogleWriter(accounts, self.db), s.home, s.zone, name, model.offline, self.figure_page,
             s.price_as, (*s.budget_approvers, *rules.administrators), rules,
         )  # fmt: skip
         priced = s.price_as if model.offline else name
         await asyncio.to_thread(_price_list, priced, named=model.offline)
         await self.db.write(lambda tx: money.set_defaults(tx, s.budgets))
         self._closing = [model.close, mcp.close]
-        if workspace is not None:
-            self._closing.append(partial(asyncio.to_thread, workspace.close))
+        if accounts is not None:
+            self._closing.append(partial(asyncio.to_thread, accounts.close))
         self.dispatcher.serve("agent", runner.activate, runner.begin)
         self.dispatcher.serve("bulk", bulk.activate)
         self.dispatcher.serve("coordinator", coordinator.activate)

@@ -17,6 +17,7 @@ from bot.errors import OperatorMustFix
 from bot.policy import access
 from bot.settings import Settings
 from bot.slack.app import build_app, make_client
+from bot.slack.directory import Directory
 from bot.slack.scheduler import Scheduler
 from bot.slack.thread import ThreadWriter
 from bot.store.clock import Clock
@@ -58,7 +59,11 @@ class Process:
             self.base_url = await self._center.start("127.0.0.1", self.http_port)
         if self.worker:
             self._loop = WorkerLoop()
-            self._worker = Worker(settings, self.db, self.dispatcher, settings.public_url or self.base_url)
+            people = Directory(make_client(settings.slack_bot_token, settings.slack_api_url))
+            self._worker = Worker(
+                settings, self.db, self.dispatcher, settings.public_url or self.base_url,
+                people.email if settings.slack_bot_token else None,
+            )  # fmt: skip
             await self._loop.call(self._worker.start())
         if self.surface:
             self._slack = await self._start_slack()

@@ -49,6 +49,7 @@ class _Environment(BaseSettings):
     slack_signing_secret: str = Field(default="", validation_alias="SLACK_SIGNING_SECRET")
     google_base_url: str = Field(default="", validation_alias="GOOGLE_API_BASE_URL")
     google_credentials: str = Field(default="", validation_alias="GOOGLE_APPLICATION_CREDENTIALS")
+    google_delegate: bool = Field(default=False, validation_alias="CADRE_GOOGLE_DELEGATE")
     anthropic_api_key: str = Field(default="", validation_alias="ANTHROPIC_API_KEY")
     anthropic_base_url: str = Field(default="", validation_alias="ANTHROPIC_BASE_URL")
 
@@ -75,6 +76,7 @@ class Settings:
     anthropic_api_key: str
     anthropic_base_url: str
     secret_key: str = field(default="", repr=False)  # seals people's accounts in the store; "": a file of the home
+    google_delegate: bool = False  # a service account acts as each requester, by e-mail address
     budgets: dict[str, Decimal] = field(default_factory=dict)  # scope -> hard line in USD (run, else a month)
     budget_approvers: tuple[str, ...] = ()  # who may raise a limit that belongs to a channel or to all
     price_as: str = ""  # the model that offline runs are priced as
@@ -119,6 +121,7 @@ def load() -> Settings:
         slack_signing_secret=env.slack_signing_secret,
         google_base_url=google,
         google_credentials=env.google_credentials,
+        google_delegate=env.google_delegate,
         anthropic_api_key=env.anthropic_api_key,
         anthropic_base_url=model_url,
         budgets={"run": env.budget_run, "channel": env.budget_channel, "org": env.budget_org},

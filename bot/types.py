@@ -262,3 +262,4 @@ class RunView:
     verified: tuple[Check, ...] = ()  # checks of the run as a whole, by code
     said: tuple[Said, ...] = ()  # words of control in the order in which they were said
     feedback: tuple[Json, ...] = ()  # what people thought of the result: {"user", "verdict", "at"}
+    undoable: bool = False  # it wrote to shared documents and can take that back

@@ -63,6 +63,22 @@ def runs_stop(run_id: str) -> None:
     say(f"{run_id} stops.")
 
 
+@runs.command("undo")
+def runs_undo(run_id: str, as_json: AsJson = False) -> None:
+    """Undo what a run wrote to shared documents, except where somebody changed it since; its thread tells the rest."""
+    from bot.coordinator.undo import ask_as_operator
+
+    refused = write(lambda tx: ask_as_operator(tx, run_id))
+    if as_json:
+        print_json({"run": run_id, "accepted": not refused, "why": refused})
+    elif refused:
+        raise CadreError(refused)
+    else:
+        say(f"{run_id} is being undone.")
+    if refused:
+        sys.exit(1)
+
+
 @runs.command("replay")
 def runs_replay(
     run_id: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Protocol
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from bot.errors import DependencyFailed
 from bot.store import journal, points, reads, staging
@@ -15,6 +15,7 @@ from bot.store.leases import Claim
 from bot.types import Json
 
 APPROVAL_S = 7 * 86_400.0
+NOT_MADE = ("drive_share", "drive_comment")
 
 
 class Writer(Protocol):
@@ -29,14 +30,21 @@ class Writer(Protocol):
         """The same answer if the change already happened, else None."""
         ...
 
+    async def undo(self, change: Json, op_key: str, result: Json, pre_image: Json) -> str:
+        """Bring the target back once; returns "" or the sentence why it stays as it is. Raises DependencyFailed when
+        it is to be called again."""
+        ...
+
 
 def ask(tx: Tx, run: Any) -> str | None:
-    """Ask the requester about the run's staged changes; None when there are none."""
-    staged = staging.changes_of(tx, run["id"])
+    """Ask the requester about the run's next set of staged changes; None when there is none."""
+    staged = staging.next_set(tx, run["id"])
     if not staged:
         return None
+    access = all(change["kind"] == staging.ACCESS for change in staged)
     preview = {
         "title": f"{len(staged)} change{'s' if len(staged) > 1 else ''} to shared documents",
+        "access": access,
         "changes": [
             {"id": c["id"], "kind": c["kind"], "target": c["target"], "url": c["url"], **c["post_image"]}
             for c in staged
@@ -58,14 +66,16 @@ def ask(tx: Tx, run: Any) -> str | None:
     return approval_id
 
 
-async def apply_all(db: Database, writer: Writer, claim: Claim, run: Any) -> None:
+async def apply_all(db: Database, writer: Writer, claim: Claim, run: Any, change_set: str) -> None:
     """Apply an approved change set, each change once however often this is called.
 
     Raises DependencyFailed to be called again later, RunFailed when a target changed since it was shown.
     """
     changes = await db.read(lambda c: staging.changes_of(c, run["id"]))
     for item in changes:
-        change = {"kind": item["kind"], "args": item["args"], "target": item["target"]}
+        if item["change_set_id"] != change_set:
+            continue
+        change = await db.read(lambda c, i=item: as_written(c, i))  # type: ignore[misc]
         known = await db.write(lambda tx, i=item: _intend(tx, claim, run, i))  # type: ignore[misc]
         if known["status"] == "done":
             continue
@@ -81,6 +91,24 @@ async def apply_all(db: Database, writer: Writer, claim: Claim, run: Any) -> Non
                 raise
             points.reached(f"google:{item['kind']}:after", item["op_key"])
         await db.write(lambda tx, i=item, r=result: _applied(tx, claim, run, i, r))  # type: ignore[misc]
+
+
+def as_written(connection: Connection, item: Any) -> Json:
+    """A change with the file that another change of its run made, where it is for that one."""
+    args = dict(item["args"])
+    made = (
+        connection.execute(
+            select(t.effect.c.result)
+            .join(t.change, t.change.c.op_key == t.effect.c.op_key)
+            .where(t.change.c.id == args.get("file_id", ""), t.change.c.run_id == item["run_id"])
+            .where(t.effect.c.status == "done")
+        )
+        .scalars()
+        .first()
+    )
+    if made:
+        args["file_id"] = made["target"]
+    return {"kind": item["kind"], "args": args, "target": item["target"]}
 
 
 def _intend(tx: Tx, claim: Claim, run: Any, item: Any) -> Json:
@@ -112,19 +140,42 @@ def _applied(tx: Tx, claim: Claim, run: Any, item: Any, result: Json) -> None:
         .where(t.effect.c.op_key == item["op_key"])
         .values(status="done", result=result, applied_at=tx.now())
     )
-    title = str(item["post_image"].get("title", item["target"]))
-    tx.execute(
-        insert(t.artifact).values(
-            id=f"{run['id'][-12:]}-{journal.next_id(tx, run['id'], 'a')}", team_id=run["team_id"], run_id=run["id"],
-            agent_id=item["agent_id"], name=title, version=1, url=result["url"], path="",
-            sha256=item["args_sha256"], created_at=tx.now(), labels={},
-        )
-    )  # fmt: skip
+    if item["kind"] not in NOT_MADE:
+        _made(tx, run, item, result)
     journal.append(
         tx, run["id"], "applied", {"op_key": item["op_key"], "target": item["target"], "url": result["url"]}
     )
 
 
+def _made(tx: Tx, run: Any, item: Any, result: Json) -> None:
+    """What a change wrote, as something the run made; a second change of the same is its next version."""
+    title, a = str(item["post_image"].get("title", item["target"])), t.artifact.c
+    known = select(func.count()).select_from(t.artifact).where(a.run_id == run["id"], a.name == title)
+    tx.execute(
+        insert(t.artifact).values(
+            id=f"{run['id'][-12:]}-{journal.next_id(tx, run['id'], 'a')}", team_id=run["team_id"], run_id=run["id"],
+            agent_id=item["agent_id"], name=title, version=1 + int(tx.execute(known).scalar() or 0),
+            url=result["url"], path="", sha256=item["args_sha256"], created_at=tx.now(), labels={},
+        )
+    )  # fmt: skip
+
+
 def discard(tx: Tx, run_id: str, status: str) -> None:
-    """Let go of what was staged; nothing of it was written."""
-    tx.execute(update(t.change_set).where(t.change_set.c.run_id == run_id).values(status=status))
+    """Let go of what is still staged; nothing of it was written."""
+    over = ("applied", "undone")
+    tx.execute(
+        update(t.change_set)
+        .where(t.change_set.c.run_id == run_id, t.change_set.c.status.not_in(over))
+        .values(status=status)
+    )
+
+
+def partly_written(connection: Connection, run_id: str) -> bool:
+    """Whether a set of the run is written already."""
+    query = select(t.change_set.c.id).where(t.change_set.c.run_id == run_id, t.change_set.c.status == "applied")
+    return connection.execute(query).first() is not None
+
+
+def applied(tx: Tx, change_set: str) -> None:
+    """All changes of a set are written."""
+    tx.execute(update(t.change_set).where(t.change_set.c.id == change_set).values(status="applied"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from bot.coordinator import budget, edits, facts
+from bot.coordinator import budget, edits, facts, undo
 from bot.coordinator.runs import fail
 from bot.policy.access import Access, Role
 from bot.policy.gate import may_decide
@@ -65,6 +65,10 @@ def say(tx: Tx, word: str, place: Place) -> Told:
             outcome = _resume(tx, row, place.user)
         case "mute" | "unmute":
             outcome = _mute(tx, row, place.user, word == "mute")
+        case "undo":
+            outcome = undo.ask(tx, row, place.user)
+            if outcome == "done":
+                note(tx, row["id"], "undo", {"by": place.user})
         case _:
             told = facts.status(tx.connection, row, tx.now()) if word == "status" else facts.why(tx.connection, row)
             note(tx, row["id"], word, {"by": place.user, **told})
@@ -88,6 +92,9 @@ def _meant(tx: Tx, word: str, place: Place) -> Any:
     row = tx.execute(latest.where(t.run.c.status.not_in(ENDED), t.run.c.control != "stop")).mappings().first()
     if row is None and word in TELLING:
         row = tx.execute(latest).mappings().first()
+    if row is None and word == "undo" and (place.thread or place.run_id):
+        rows = tx.execute(latest).mappings().all()
+        row = next((r for r in rows if undo.written(tx.connection, r["id"])), rows[0] if rows else None)
     return row
 
 

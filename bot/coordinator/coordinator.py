@@ -27,6 +27,7 @@ from bot.coordinator import (
     second_look,
     steering,
     terms,
+    undo,
     verify,
 )
 from bot.coordinator.intake import INTAKE, taken, untaken
@@ -141,7 +142,7 @@ class Coordinator:
     async def step(self, claim: Claim, rows: Rows) -> float | bool | None:
         """The next thing to do about a run: True to look again, else when to wake."""
         if RunStatus(rows.run["status"]).ended:
-            return None
+            return await self._undo(claim, rows) if rows.run["control"] == "undo" else None
         if rows.run["control"] == "stop":
             return await self._stop(claim, rows)
         if rows.run["control"] == "pause":
@@ -285,7 +286,7 @@ class Coordinator:
             return True
         if asked["status"] == "approved":
             try:
-                await changes.apply_all(self.db, self.writer, claim, rows.run)
+                await changes.apply_all(self.db, self.writer, claim, rows.run, asked["change_set_id"])
             except DependencyFailed as error:
                 words = f"{error} The approved changes are tried again."
                 await self.db.write(lambda tx: _notice(tx, claim, words))
@@ -294,15 +295,41 @@ class Coordinator:
                 kind, words = error.kind, str(error)
                 await self.db.write(lambda tx: _failed(tx, claim, kind, words))
                 return True
-            await self.db.write(lambda tx: self._end_applied(tx, claim, rows))
+            await self.db.write(lambda tx: self._ask_next(tx, claim, rows, asked["change_set_id"]))
+            return True
+        if await self.db.read(lambda c: changes.partly_written(c, claim.run_id)):
+            await self.db.write(lambda tx: self._without_access(tx, claim, rows, asked))
             return True
         await self.db.write(lambda tx: _rejected(tx, claim, rows, asked))
         return True
 
-    def _end_applied(self, tx: Tx, claim: Claim, rows: Rows) -> None:
+    def _ask_next(self, tx: Tx, claim: Claim, rows: Rows, change_set: str) -> None:
+        """A set is written: access is asked about apart, then the run is done."""
         tx.fence(claim.agent_id, claim.epoch)
-        changes.discard(tx, rows.run["id"], "applied")
+        changes.applied(tx, change_set)
+        if changes.ask(tx, rows.run) is None:
+            self._end(tx, rows)
+
+    def _without_access(self, tx: Tx, claim: Claim, rows: Rows, asked: Any) -> None:
+        """The documents are written and nobody was given access to them: that is a result, too."""
+        tx.fence(claim.agent_id, claim.epoch)
+        changes.discard(tx, rows.run["id"], "discarded")
+        why = "You did not agree to it" if asked["status"] == "rejected" else "Nobody answered in time"
+        journal.append(tx, rows.run["id"], "notice", {"text": f"{why}, so nobody was given access."})
         self._end(tx, rows)
+
+    async def _undo(self, claim: Claim, rows: Rows) -> float | None:
+        """Take back what the run wrote, as a person asked after it had ended."""
+        try:
+            await undo.undo_all(self.db, self.writer, claim, rows.run)
+        except DependencyFailed:
+            return self.db.now() + RETRY_S
+
+        def told(tx: Tx) -> None:
+            control.note(tx, claim.run_id, "undone", undo.close(tx, claim, rows.run))
+
+        await self.db.write(told)
+        return None
 
     def _end(self, tx: Tx, rows: Rows) -> None:
         """The run is done: the reply with every placeholder filled by code."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.slack import cards, messages, ways_words
+from bot.slack import cards, document_words, messages, ways_words
 from bot.slack.cards import Block, context, section, sections
 from bot.types import Artifact, RunStatus, RunView, Said
 
@@ -98,7 +98,7 @@ def _ack(view: RunView) -> Post:
 
 
 def _said(view: RunView, one: Said) -> Post:
-    text = messages.said(one, view.run)
+    text = document_words.undone(one.body) if one.kind == "undo" else messages.said(one, view.run)
     return _post(f"said/{one.seq}", text, [section(text)])
 
 
@@ -134,10 +134,17 @@ def _end(view: RunView, *, top: bool) -> Post:
         if partial and (view.run.status == RunStatus.FAILED or ended_early):
             text = f"{text}\n{partial}"
         blocks = sections(text)
-        return _post("result", text, [*blocks, *_made(view), *_footer(view, [])], top=top)
+        return _post("result", text, [*blocks, *_made(view), *_footer(view, []), *_undo(view)], top=top)
     text = messages.harmless(view.summary_text.strip()) or f"Done: {messages.escape(messages.topic(view.run))}"
-    below = [*_made(view), *_footer(view, _verified(view)), cards.feedback(view.run)]
+    below = [*_made(view), *_footer(view, _verified(view)), *_undo(view), cards.feedback(view.run)]
     return _post("result", text, [*sections(text), *below], top=top)
+
+
+def _undo(view: RunView) -> list[Block]:
+    """The way back, as long as something was written that nobody asked back."""
+    if not view.undoable or view.run.control == "undo":
+        return []
+    return [{"type": "actions", "elements": [cards.button(messages.UNDO, "undo", {"run": view.run.id})]}]
 
 
 def _made(view: RunView) -> list[Block]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from bot.slack import messages, ways_words
+from bot.slack import document_words, messages, ways_words
 from bot.types import Approval, Check, Json, Message, RunInfo, RunView, Task
 
 Block = dict[str, Any]
@@ -279,7 +279,7 @@ def _changes(changes: list[Json]) -> list[Block]:
 
 
 def _what(number: int, change: Json) -> str:
-    verb = messages.VERBS.get(str(change.get("kind")), str(change.get("kind", "change")).replace("_", " "))
+    verb = document_words.VERBS.get(str(change.get("kind")), str(change.get("kind", "change")).replace("_", " "))
     title = messages.cut(str(change.get("title") or change.get("target") or "untitled"), 300)
     url = str(change.get("url") or "")
     named = link(url, title) if url.startswith(("http://", "https://")) else f"“{messages.escape(title)}”"

@@ -16,7 +16,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from bot.policy.access import Access
-from bot.slack import delegate, heard, home, messages, requests
+from bot.slack import delegate, document_words, heard, home, messages, requests
 from bot.slack import ways_words as words
 from bot.slack.door import Door
 from bot.slack.home import Homes
@@ -163,7 +163,8 @@ class Listeners:
             place = (request.team, request.channel, request.user, thread)
         else:
             place = taken.place
-        text = messages.controlled(told, here=bool(place[3]))
+        undo = told.word == "undo"
+        text = document_words.not_undone(told) if undo else messages.controlled(told, here=bool(place[3]))
         if text:
             self.later(self._say(place, text))
 

@@ -48,7 +48,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "reactions.add": ("reactions:write",),
     "reactions.remove": ("reactions:write",),
     "usergroups.users.list": ("usergroups:read",),
-    "users.info": ("users:read",),
+    "users.info": ("users:read", "users:read.email"),
     "views.open": (),
     "views.publish": (),
     "agent_session_stopped": ("assistant:write",),

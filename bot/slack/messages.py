@@ -14,8 +14,8 @@ HELP = (
     "Mention me with what you need, in a channel or here: I work in the thread and ask before I write anything.\n"
     "• `@cadre close Q3 2026` reviews the quarter against the forecast\n"
     "• `@cadre every weekday at 9:00 digest this channel`\n"
-    "• in a thread where I work: `stop`, `pause`, `resume`, `status`, `why`, `mute`; anything else you write there "
-    "changes the course of that work, and so does an edit of your request\n"
+    "• in a thread where I work: `stop`, `pause`, `resume`, `status`, `why`, `mute`, when it is done `undo`; "
+    "anything else you write there changes the course of that work, and so does an edit of your request\n"
     "• `@cadre stop` outside a thread, or `/cadre stop`, ends the latest work of the channel\n"
     "Commands: `/cadre close Q3 2026`, `/cadre status`, `/quarter-close Q3 2026`, `/quarter-close summary`."
 )
@@ -25,7 +25,7 @@ HELLO = (
 )
 HOME = "*Cadre* works on requests in threads and asks before it writes anything.\n\n" + HELP
 
-APPROVE, REJECT, STOP, PAUSE, RESUME = "Approve", "Reject", "Stop", "Pause", "Resume"
+APPROVE, REJECT, STOP, PAUSE, RESUME, UNDO = "Approve", "Reject", "Stop", "Pause", "Resume", "Undo"
 
 UNREACHABLE = {
     "not_in_channel": "I am not a member of {place}",
@@ -149,6 +149,8 @@ def asks(approval: Approval, requester: str) -> str:
         requester = str(preview.get("person") or requester)
         return f"<@{requester}> {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
     number = len(preview.get("changes") or [])
+    if preview.get("access"):
+        return f"<@{requester}> *Give this access?* It is asked apart: others can open at once what is shared."
     title = cut(str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}"), 300)
     return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
 
@@ -177,13 +179,6 @@ def planned(preview: Json) -> str:
     if preview.get("estimate"):
         lines.append(f"It will likely cost about {dollars(str(preview['estimate']))}.")
     return "\n".join(lines)
-
-
-VERBS = {
-    "docs_create": "Create a new Google Doc",
-    "sheets_write": "Write to the Google Sheet",
-    "drive_upload": "Put a new file into the Drive",
-}
 
 
 def outcome(approval: Approval, decided_at: float | None) -> str:

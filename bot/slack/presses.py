@@ -19,7 +19,7 @@ from bot.store.database import Tx, by_id
 from bot.store.view import run_view
 from bot.types import Json
 
-CONTROLS = ("stop", "pause", "resume")
+CONTROLS = ("stop", "pause", "resume", "undo")
 FEEDBACK = "feedback"
 VERDICTS = ("good", "bad")
 

@@ -28,6 +28,8 @@ _WORDS = {
     "resume": rf"(?:resume|unpause|continue|carry\s+on|go\s+on){_POLITE}",
     "status": r"(?:status|progress|how\s+far(?:\s+are\s+you)?|what\s+are\s+you\s+doing)(?:\s+(?:now|please))*",
     "why": r"why(?:\s+(?:so|that|this|is\s+that))?",
+    "undo": r"(?:undo|revert|roll\s?back|take\s+(?:it|this|that|everything)\s+back)"
+    r"(?:\s+(?:it|this|that|everything|all|please))*",
     "mute": r"(?:mute|be\s+quiet|quiet)(?:\s+(?:it|this|please))*",
     "unmute": r"unmute(?:\s+(?:it|this|please))*",
 }
@@ -175,7 +177,7 @@ def team_of(body: Json) -> str:
 
 @dataclass(frozen=True)
 class Word:
-    """A word of control: stop, pause, resume, status, why, mute or unmute, and the run it names, if any."""
+    """A word of control: stop, pause, resume, status, why, undo, mute or unmute, and the run it names, if any."""
 
     name: str
     run_id: str = ""

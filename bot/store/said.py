@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.types import Json, Said
 
-SHOWN = ("control.pause", "control.resume", "steer", "status", "why")
+SHOWN = ("control.pause", "control.resume", "steer", "status", "why", "undo")
 PLANS = ("plan", "plan.changed")
 
 
@@ -20,6 +20,8 @@ def said(notes: Sequence[Any], mails: Sequence[Any], titles: Mapping[str, str]) 
             body = dict(row["body"])
             if row["kind"] == "steer":
                 body |= _became(row, notes, mails, titles)
+            if row["kind"] == "undo":
+                body |= next((r["body"] for r in notes if r["kind"] == "undone" and r["seq"] > row["seq"]), {})
             late = ended is not None and row["seq"] > ended
             words.append(Said(row["seq"], row["kind"].removeprefix("control."), body, late))
     return tuple(words)

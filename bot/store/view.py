@@ -73,6 +73,7 @@ def run_view(connection: Connection, run_id: str) -> RunView:
         budget=_budget(connection, row, notes),
         notices=tuple(r["body"]["text"] for r in notes if r["kind"] == "notice"),
         verified=_verified(notes),
+        undoable=_undoable(connection, run_id),
         said=said(notes, rows(t.mail, t.mail.c.seq), {task.id: task.title for task in tasks}),
         feedback=tuple(
             {"user": r["user"], "verdict": r["verdict"], "at": r["at"]}
@@ -214,6 +215,16 @@ def _cost(connection: Connection, run_id: str) -> Cost:
     amounts = connection.execute(select(s.amount).where(s.run_id == run_id)).scalars()
     total = sum((Decimal(a) for a in amounts), Decimal(0))
     return Cost(f"{total:f}", "USD", *(int(n or 0) for n in sums))
+
+
+def _undoable(connection: Connection, run_id: str) -> bool:
+    """Whether the run wrote something to shared documents that nobody has asked back."""
+    e = t.effect.c
+    query = select(e.op_key, e.kind).join(t.change, t.change.c.op_key == e.op_key, isouter=True)
+    query = query.where(e.run_id == run_id, e.status.in_(("done", "kept")))
+    query = query.where((e.kind == "undo") | ((e.kind == "write") & t.change.c.id.is_not(None)))
+    found = {(row.op_key, row.kind) for row in connection.execute(query)}
+    return any(kind == "write" and (f"{key}/undo", "undo") not in found for key, kind in found)
 
 
 def _budget(connection: Connection, row: Any, notes: list[Any]) -> Budget:

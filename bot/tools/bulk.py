@@ -23,7 +23,8 @@ from bot.store.schema import agent, inbox, run
 from bot.tools import forms
 from bot.tools.base import Args, Outcome, Tool, ToolContext
 from bot.tools.forms import Form
-from bot.tools.google import SHEET, patient
+from bot.tools.google import SHEET
+from bot.tools.google_accounts import GoogleAccounts, opened, patient
 from bot.tools.team import open_agent
 from bot.types import Json
 from bot.workspace import FILE_BYTES, Workspace, safe_name
@@ -51,7 +52,7 @@ class WorkArgs(Args):
 class BulkTool:
     """work_through over the workspace and Drive."""
 
-    def __init__(self, library: SkillLibrary, google: GoogleWorkspace | None, model: str) -> None:
+    def __init__(self, library: SkillLibrary, google: GoogleAccounts | None, model: str) -> None:
         self._library, self._google, self._model = library, google, model
 
     async def run(self, ctx: ToolContext, args: WorkArgs) -> Outcome:
@@ -61,7 +62,7 @@ class BulkTool:
             raise ModelMustRetry("save_as is the name of a .jsonl file.")
         sources = await asyncio.to_thread(_from_workspace, ctx.workspace, args.files)
         if args.folder:
-            sources += await self._from_drive(ctx.workspace, args.folder)
+            sources += await self._from_drive(ctx, args.folder)
         named = await self._named(ctx, args.folder)
         if not sources:
             raise ModelMustRetry("There is nothing to read: name files of your workspace or a Drive folder.")
@@ -115,16 +116,14 @@ class BulkTool:
 
     # -- Drive -----------------------------------------------------------------------------------------------------
 
-    async def _from_drive(self, workspace: Workspace, folder: str) -> list[Source]:
-        google = self._google
-        if google is None:
-            raise ModelMustRetry("Google is not connected; the operator sets GOOGLE_APPLICATION_CREDENTIALS.")
+    async def _from_drive(self, ctx: ToolContext, folder: str) -> list[Source]:
+        google = await opened(self._google, ctx.team, ctx.requester)
         files = await _below(google, await self._folder(google, folder))
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def fetched(name: str, file: DriveFile) -> Source:
             async with gate:
-                return await _fetch(google, workspace, name, file)
+                return await _fetch(google, ctx.workspace, name, file)
 
         return list(await asyncio.gather(*(fetched(*one) for one in files)))
 
@@ -134,9 +133,10 @@ class BulkTool:
         The check of the run compares them with the manifest. What is attached to a request is its material.
         """
         words, attached = await ctx.db.read(lambda c: _request(c, ctx.run_id))
-        google = self._google
-        if google is None or attached or (folder and folder.strip().strip("/").casefold() in words.casefold()):
+        named = bool(folder) and folder.strip().strip("/").casefold() in words.casefold()
+        if self._google is None or attached or named:
             return []
+        google = await opened(self._google, ctx.team, ctx.requester)
         seen = await patient(lambda: google.list_files(None))
         told = [one for one in seen if one.mime_type == FOLDER and _names(words, one.name)]
         top = max(told, key=lambda one: len(one.name), default=None)
@@ -248,7 +248,7 @@ def _same(tx: Tx, one: Any, form: Form, sources: list[Source]) -> bool:
     return [(row["ref"], row["sha256"]) for row in rows] == [(s.ref, s.sha256) for s in sources]
 
 
-def bulk_tools(library: SkillLibrary, google: GoogleWorkspace | None, model: str) -> list[Tool]:
+def bulk_tools(library: SkillLibrary, google: GoogleAccounts | None, model: str) -> list[Tool]:
     return [
         Tool(
             "work_through",

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import hashlib
-import io
 import json
-import mimetypes
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import Field
-
-from bot.errors import DependencyFailed, ModelMustRetry, RunFailed
+from bot.errors import ModelMustRetry
 from bot.policy.gate import GOOGLE, Effect, reaches
-from bot.store import journal, reads, staging
-from bot.store.database import Database, Tx
-from bot.tools import render
+from bot.store import reads
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
-from bot.tools.redline import contents
+from bot.tools.google_accounts import GoogleAccounts, opened, patient
 from bot.tools.results import shared
 from bot.types import Json
 from bot.workspace import safe_name
@@ -31,7 +22,10 @@ from connectors import errors as e
 from connectors.documents import confined
 from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import DocumentError, Grid, grid_from_rows, write_grid
-from connectors.google import CellInput, Change, DocCreate, DriveFile, FileUpload, GoogleWorkspace, SheetTabWrite
+from connectors.google import (
+    DriveFile,
+    GoogleWorkspace,
+)
 
 T = TypeVar("T")
 PREVIEW_ROWS = 25
@@ -42,27 +36,6 @@ READ_PAUSES_S = (0.3, 1.0, 3.0)
 SOURCE = "google"
 SHEET = "application/vnd.google-apps.spreadsheet"
 DOC = "application/vnd.google-apps.document"
-
-
-def connect(base_url: str, credentials: str) -> GoogleWorkspace | None:
-    """Google as configured: the stand-in or another endpoint by URL, a service account by file, or nothing."""
-    if not base_url and not credentials:
-        return None
-    return GoogleWorkspace.open(base_url=base_url or None, credentials_file=credentials or None)
-
-
-async def patient(read: Callable[[], Awaitable[T]]) -> T:
-    """A read, repeated while Google is busy. Raises ModelMustRetry or DependencyFailed with Google's own reason."""
-    for pause in (*READ_PAUSES_S, None):
-        try:
-            return await read()
-        except (e.RateLimited, e.Unavailable, e.AmbiguousOutcome) as error:
-            if pause is None:
-                raise DependencyFailed(str(error)) from error
-            await asyncio.sleep(pause)
-        except e.ConnectorError as error:
-            raise ModelMustRetry(str(error)) from error
-    raise AssertionError("the last try returns or raises")
 
 
 class ListArgs(Args):
@@ -82,43 +55,25 @@ class SheetArgs(Args):
     tab: str = ""
 
 
-class DocArgs(Args):
-    title: str = Field(max_length=200)
-    file: str = Field(description="A Markdown file of your workspace; {{f:id}} and {{e:id}} become linked figures.")
-
-
-class SheetWriteArgs(Args):
-    file_id: str
-    tab: str = Field(max_length=90, description="A new tab, or one that Cadre wrote before.")
-    file: str = Field(description="A CSV file of your workspace; its header becomes the first row.")
-
-
-class UploadArgs(Args):
-    file: str = Field(description="A file of your workspace; it is uploaded as it is.")
-    title: str = Field(min_length=1, max_length=200, description="Its name in the Drive, with the ending.")
-    folder: str = Field(default="", description="The id of the folder it goes into.")
-
-
 class GoogleTools:
     """google__* for agents."""
 
-    def __init__(self, workspace: GoogleWorkspace | None, figure_page: str) -> None:
-        self._google = workspace
-        self._page = figure_page
+    def __init__(self, accounts: GoogleAccounts | None, figure_page: str) -> None:
+        self._accounts = accounts
+        self.page = figure_page
         self._reads = reads.SharedReads()
 
-    def _ready(self) -> GoogleWorkspace:
-        if self._google is None:
-            raise ModelMustRetry("Google is not connected; the operator sets GOOGLE_APPLICATION_CREDENTIALS.")
-        return self._google
+    async def ready(self, ctx: ToolContext) -> GoogleWorkspace:
+        """The account that this run works with. Raises ModelMustRetry when there is none."""
+        return await opened(self._accounts, ctx.team, ctx.requester)
 
     async def list_files(self, ctx: ToolContext, args: ListArgs) -> Outcome:
-        google = self._ready()
+        google = await self.ready(ctx)
         found = await self._within(ctx, await patient(lambda: google.list_files(args.folder or None)))
         return Outcome({"ok": True, "files": [_shown(f) for f in found], "total": len(found)})
 
     async def search(self, ctx: ToolContext, args: SearchArgs) -> Outcome:
-        google = self._ready()
+        google = await self.ready(ctx)
         found = await self._within(ctx, await patient(lambda: google.search(args.query)))
         words = args.query.casefold().split()
         found.sort(key=lambda file: not all(word in file.name.casefold() for word in words))  # those named so first
@@ -126,8 +81,8 @@ class GoogleTools:
 
     async def read_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
         """An uploaded file: tables become CSV files of the workspace, text comes back as it is."""
-        google = self._ready()
-        reader, file = await self._about(ctx, args.file_id)
+        google = await self.ready(ctx)
+        reader, file = await self.about(ctx, args.file_id)
         if file.mime_type == SHEET:
             return await self._sheet(ctx, reader, file, "")
         answer = await self._shared(ctx, reader, file, "google__drive_read", lambda: google.download(file.id))
@@ -143,8 +98,8 @@ class GoogleTools:
 
     async def fetch_file(self, ctx: ToolContext, args: FileArgs) -> Outcome:
         """A file of the Drive as it is, for work_through and scripts; a document comes as Markdown."""
-        google = self._ready()
-        reader, file = await self._about(ctx, args.file_id)
+        google = await self.ready(ctx)
+        reader, file = await self.about(ctx, args.file_id)
         if file.mime_type == SHEET:
             raise ModelMustRetry(f"{file.name} is a spreadsheet; google__sheets_read reads it.")
 
@@ -159,11 +114,11 @@ class GoogleTools:
         return Outcome(shown, files=(name,), labels=shared(ctx, answer))
 
     async def read_sheet(self, ctx: ToolContext, args: SheetArgs) -> Outcome:
-        return await self._sheet(ctx, *await self._about(ctx, args.file_id), args.tab)
+        return await self._sheet(ctx, *await self.about(ctx, args.file_id), args.tab)
 
     async def _sheet(self, ctx: ToolContext, reader: reads.Reader, file: DriveFile, tab: str) -> Outcome:
         """Google gives a spreadsheet whole, so that is how it is kept."""
-        google = self._ready()
+        google = await self.ready(ctx)
 
         async def fetch() -> bytes:
             tabs = await google.read_sheet(file.id)
@@ -187,8 +142,8 @@ class GoogleTools:
         return Outcome(shown, files=_names(kept), labels=shared(ctx, answer))
 
     async def read_doc(self, ctx: ToolContext, args: FileArgs) -> Outcome:
-        google = self._ready()
-        reader, file = await self._about(ctx, args.file_id)
+        google = await self.ready(ctx)
+        reader, file = await self.about(ctx, args.file_id)
 
         async def fetch() -> bytes:
             return (await google.read_doc(file.id)).encode()
@@ -202,9 +157,9 @@ class GoogleTools:
             shown["next_offset"] = DOC_HEAD  # read_file goes on from there
         return Outcome(shown, files=(name,), labels=shared(ctx, answer))
 
-    async def _about(self, ctx: ToolContext, file_id: str) -> tuple[reads.Reader, DriveFile]:
+    async def about(self, ctx: ToolContext, file_id: str) -> tuple[reads.Reader, DriveFile]:
         """For whom this reads, and the file as it is now; whether it may be read is Google's answer each time."""
-        google = self._ready()
+        google = await self.ready(ctx)
         reader = await ctx.db.read(lambda c: reads.reader(c, ctx.run_id, SOURCE))
         file = await patient(lambda: google.file(file_id))
         if not await self._within(ctx, [file]):
@@ -213,7 +168,7 @@ class GoogleTools:
 
     async def _within(self, ctx: ToolContext, files: Iterable[DriveFile]) -> list[DriveFile]:
         """Those that the role may read: named themselves, or below a folder that is."""
-        google, above = self._ready(), dict[str, DriveFile]()
+        google, above = await self.ready(ctx), dict[str, DriveFile]()
         kept = []
         for file in files:
             names, folders = [file.id, file.name], list(file.parents)
@@ -243,78 +198,8 @@ class GoogleTools:
             ctx.db, key, lambda: patient(fetch), call=call, labels=labels, anew=not file.version
         )
 
-    async def create_doc(self, ctx: ToolContext, args: DocArgs) -> Outcome:
-        """Stage a new document; its text is final, with every placeholder filled by code."""
-        google = self._ready()
-        source = ctx.workspace.text(args.file)
-        shown = await ctx.db.read(lambda c: render.lookup(c, ctx.run_id, self._page))
-        text, unknown = shown.fill(source, render.markdown_link)
-        if unknown:
-            return refused(f"{args.file} cites what this run does not have: {', '.join(unknown[:8])}.")
-        bare = render.uncited_numbers(source, await ctx.db.read(lambda c: render.requested(c, ctx.run_id)))
-        if bare:
-            return refused(f"{args.file} states numbers without a source: {', '.join(bare[:8])}. Use placeholders.")
-        change = DocCreate(title=args.title, markdown=text)
-        preview = await patient(lambda: google.preview(change))
-        post = {"title": args.title, "markdown": text[:PREVIEW_TEXT], "length": len(text)}
-        return self._staged(
-            ctx, "docs_create", {"title": args.title, "markdown": text}, f"doc:{args.title}", preview, post
-        )
-
-    async def write_sheet(self, ctx: ToolContext, args: SheetWriteArgs) -> Outcome:
-        """Stage a tab of a spreadsheet: new, or a full replacement of the tab of that name."""
-        google = self._ready()
-        lines = ctx.workspace.text(args.file)
-        rows = list(csv.reader(io.StringIO(lines)))
-        shown = await ctx.db.read(lambda c: render.lookup(c, ctx.run_id, self._page))
-        filled = [[shown.fill(cell, _label_only) for cell in row] for row in rows]
-        unknown = [name for row in filled for _, missing in row for name in missing]
-        if unknown:
-            return refused(f"{args.file} cites what this run does not have: {', '.join(unknown[:8])}.")
-        texts = [[text for text, _ in row] for row in filled]
-        cells = [
-            [_linked(*both, shown) for both in zip(*pair, strict=True)] for pair in zip(rows, texts, strict=True)
-        ]
-        change = SheetTabWrite(file_id=args.file_id, tab=args.tab, rows=tuple(tuple(row) for row in cells))
-        preview = await patient(lambda: google.preview(change))
-        post = {"title": f"{preview.title}, tab {args.tab}", "rows": texts[:PREVIEW_ROWS], "rows_total": len(rows)}
-        stored = {"file_id": args.file_id, "tab": args.tab, "rows": cells}
-        return self._staged(ctx, "sheets_write", stored, f"sheet:{args.file_id}/{args.tab}", preview, post)
-
-    async def upload(self, ctx: ToolContext, args: UploadArgs) -> Outcome:
-        """Stage a new file with what it holds; tracked changes are shown one by one."""
-        google = self._ready()
-        data = await asyncio.to_thread(ctx.workspace.read, args.file)
-        if args.folder:
-            await self._about(ctx, args.folder)
-        mime = mimetypes.guess_type(args.title)[0] or "application/octet-stream"
-        preview = await patient(lambda: google.preview(FileUpload(args.title, data, mime, args.folder)))
-        text = await contents(args.title, data)
-        digest = hashlib.sha256(data).hexdigest()
-        post = {"title": args.title, "markdown": text[:PREVIEW_TEXT], "length": len(text)}
-        stored = {"title": args.title, "mime": mime, "folder": args.folder, "blob": digest}
-        staged = self._staged(ctx, "drive_upload", stored, f"file:{args.title}", preview, post)
-        commit = staged.commit
-
-        def keep(tx: Tx) -> Json | None:
-            journal.put_blob(tx, ctx.team, data)
-            return commit(tx) if commit else None
-
-        return replace(staged, commit=keep)
-
-    def _staged(self, ctx: ToolContext, kind: str, args: Json, target: str, preview: Any, post: Json) -> Outcome:
-        def commit(tx: Tx) -> Json:
-            change_id = staging.stage(
-                tx, ctx.run_id, ctx.team, ctx.agent_id, kind=kind, args=args, op_key=f"{ctx.agent_id}/{ctx.call_id}",
-                target=target, url=preview.url or "", precondition=preview.revision or "",
-                pre_image=preview.pre_image, post_image={**post, "sha256": preview.sha256},
-            )  # fmt: skip
-            return {"ok": True, "staged": change_id, "note": "Nothing is written before the requester approves it."}
-
-        return Outcome({}, commit=commit)
-
     def tools(self) -> list[Tool]:
-        read, shared = Effect.READ, Effect.SHARED
+        read = Effect.READ
         return [
             Tool("google__drive_list", "List the files of the team's Drive.", read, self.list_files, ListArgs,
                  room=LIST_ROOM),
@@ -327,23 +212,7 @@ class GoogleTools:
             Tool("google__sheets_read", "Read a spreadsheet; each tab becomes files of your workspace.", read,
                  self.read_sheet, SheetArgs, room=LIST_ROOM),
             Tool("google__docs_read", "Read a document as text.", read, self.read_doc, FileArgs),
-            Tool("google__docs_create", "Stage a new document from Markdown.", shared, self.create_doc, DocArgs),
-            Tool("google__sheets_write", "Stage a tab of a spreadsheet from a CSV file.", shared, self.write_sheet,
-                 SheetWriteArgs),
-            Tool("google__drive_upload", "Stage a file of your workspace as a new file of the Drive.", shared,
-                 self.upload, UploadArgs),
         ]  # fmt: skip
-
-
-def _label_only(label: str, _url: str) -> str:
-    return label
-
-
-def _linked(cell: str, text: str, shown: render.Lookup) -> CellInput:
-    """A cell that cites one source opens it; a cell has one link, so of several sources the first."""
-    found = render.PLACEHOLDER.search(cell)
-    source = shown.get(found[1], found[2]) if found else None
-    return {"text": text, "url": source.url} if source is not None and source.url else text
 
 
 def _shown(file: DriveFile) -> Json:
@@ -393,47 +262,3 @@ def _written(ctx: ToolContext, name: str, write: Callable[[Path], int]) -> None:
         place = Path(folder) / "table.csv"
         write(place)
         ctx.workspace.write(name, place.read_bytes())
-
-
-class GoogleWriter:
-    """Applies approved changes: the coordinator's hand on shared documents."""
-
-    def __init__(self, workspace: GoogleWorkspace | None, db: Database) -> None:
-        self._google, self._db = workspace, db
-
-    async def apply(self, change: Json, op_key: str, precondition: str) -> Json:
-        """Apply once. Raises DependencyFailed when it may be tried again after looking, RunFailed when it may not."""
-        google = self._connected()
-        try:
-            done = await google.apply(await self._change(change), op_key, precondition or None)
-        except e.ConflictError as error:
-            raise staging.Conflict(change["target"]) from error
-        except (e.RateLimited, e.Unavailable, e.AmbiguousOutcome) as error:
-            raise DependencyFailed(str(error)) from error
-        except e.ConnectorError as error:
-            raise RunFailed("google", f"Google refused an approved change: {error}") from error
-        return {"url": done.url, "target": done.file_id, "revision": done.revision}
-
-    async def find(self, change: Json, op_key: str) -> Json | None:
-        """The answer of a change that already happened, or None. Raises DependencyFailed when it cannot be known."""
-        google = self._connected()
-        try:
-            done = await google.find(op_key, await self._change(change))
-        except e.ConnectorError as error:
-            raise DependencyFailed(str(error)) from error
-        return None if done is None else {"url": done.url, "target": done.file_id, "revision": done.revision}
-
-    def _connected(self) -> GoogleWorkspace:
-        if self._google is None:
-            raise RunFailed("google", "Google is no longer connected, so the approved changes were not written.")
-        return self._google
-
-    async def _change(self, stored: Json) -> Change:
-        args = stored["args"]
-        if stored["kind"] == "docs_create":
-            return DocCreate(title=args["title"], markdown=args["markdown"])
-        if stored["kind"] == "drive_upload":
-            data = await self._db.read(lambda c: journal.get_blob(c, args["blob"]))
-            return FileUpload(args["title"], data, args["mime"], args["folder"])
-        rows = tuple(tuple(row) for row in args["rows"])
-        return SheetTabWrite(file_id=args["file_id"], tab=args["tab"], rows=rows)

@@ -1,5 +1,6 @@
 """Google Workspace: exact reads, and writes that happen exactly once and can be undone."""
 
+from connectors.google.accounts import Accounts
 from connectors.google.changes import (
     Applied,
     Change,
@@ -12,6 +13,7 @@ from connectors.google.changes import (
     FileUpload,
     FolderCreate,
     Insertion,
+    MailDraft,
     Preview,
     Replacement,
     SheetCells,
@@ -23,6 +25,7 @@ from connectors.google.types import CellInput, DriveFile, Passage, Remark, Sheet
 from connectors.google.workspace import GoogleWorkspace
 
 __all__ = [
+    "Accounts",
     "Applied",
     "CellInput",
     "Change",
@@ -37,6 +40,7 @@ __all__ = [
     "FolderCreate",
     "GoogleWorkspace",
     "Insertion",
+    "MailDraft",
     "Passage",
     "Preview",
     "Remark",

@@ -24,6 +24,7 @@ class DriveFile:
     parents: tuple[str, ...] = ()
     version: str = ""
     owner: str = ""
+    ours: bool = False  # it belongs to the account, or was made by Cadre
 
 
 @dataclass(frozen=True)

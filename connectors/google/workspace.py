@@ -15,7 +15,7 @@ from connectors.google.changes import Applied, Change, Preview, Writes
 from connectors.google.comments import Comments
 from connectors.google.docedits import DocEdits
 from connectors.google.docs import MIME as DOC
-from connectors.google.docs import Docs
+from connectors.google.docs import OP_PROPERTY, Docs
 from connectors.google.newfiles import NewFiles
 from connectors.google.placing import Moves, Shares
 from connectors.google.services import Services
@@ -28,7 +28,7 @@ SHEET = "application/vnd.google-apps.spreadsheet"
 LOCAL_TOKEN = "ya29.local-cadre"  # names an account of the stand-in; it is no secret
 MOST_FILES = 2000
 TIMEOUT_S = 60.0
-_FILE = "id,name,mimeType,modifiedTime,parents,version,webViewLink,owners(displayName)"
+_FILE = "id,name,mimeType,modifiedTime,parents,version,webViewLink,ownedByMe,appProperties,owners(displayName)"
 
 
 class GoogleWorkspace:
@@ -137,6 +137,7 @@ class GoogleWorkspace:
             tuple(given.get("parents", ())),
             given.get("version", ""),
             owners[0].get("displayName", ""),
+            bool(given.get("ownedByMe")) or OP_PROPERTY in given.get("appProperties", {}),
         )
 
     def row_url(self, file: DriveFile, row: int) -> str:

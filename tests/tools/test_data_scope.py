@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from bot.errors import ModelMustRetry
-from bot.tools.google import GoogleTools, connect
+from bot.tools.google import GoogleTools
+from bot.tools.google_accounts import connect
 from tests.loopback.google_harness import running, seed
 from tests.tools.harness import context, run_row, store, use
 

@@ -16,7 +16,8 @@ from bot.store import journal, leases
 from bot.store import schema as t
 from bot.store.leases import Claim
 from bot.store.reads import Key, SharedReads, reader, shared_read
-from bot.tools.google import GoogleTools, connect
+from bot.tools.google import GoogleTools
+from bot.tools.google_accounts import connect
 from bot.tools.mcp.tools import FRESH_S, McpTools
 from loopback.model.scripted import call
 from tests.loopback.google_harness import running, seed
