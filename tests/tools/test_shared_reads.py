@@ -225,7 +225,7 @@ def test_after_a_write_of_our_own_nothing_from_before_or_during_it_is_given_out(
             async def meanwhile():
                 assert "via" not in (await sheet(tools, ben, plan)).labels
 
-            await changes.apply_all(db, Writer(meanwhile), claim, {"id": "run-a", "team_id": "T"})
+            await changes.apply_all(db, Writer(meanwhile), claim, {"id": "run-a", "team_id": "T"}, "s1")
             assert "via" not in (await sheet(tools, cleo, plan)).labels
             assert "via" in (await sheet(tools, dan, plan)).labels
 
@@ -361,7 +361,8 @@ async def files(on):
     """The kinds of the files of the stand-in's Drive by id."""
     workspace = connect(on.here.ready["google"]["base_url"], "")
     try:
-        return {file.id: file.mime_type for file in await workspace.list_files()}
+        google = await workspace.of("", "")
+        return {file.id: file.mime_type for file in await google.list_files()}
     finally:
         workspace.close()
 
