@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ from bot.store import money
 from bot.store.clock import Clock, LoopbackClock, SystemClock
 from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
+from bot.store.grants import Grants
+from bot.store.vault import Vault
 from bot.team.agent import AgentRunner
 from bot.team.items.runner import ItemRunner
 from bot.team.roles import all_roles
@@ -133,16 +136,20 @@ class Worker:
         await model.learn({role.model: role.place for role in all_roles(library) if role.model} | rules.models)
         accounts = connect(s.google_base_url, s.google_credentials, delegate=s.google_delegate, emails=self.emails)
         google = GoogleTools(accounts, self.figure_page)
-        mcp = McpTools(s.mcp_servers)
+        vault = Vault.open_home(s.home, s.secret_key)
+        grants = Grants(self.db, vault)
+        mcp = McpTools(s.mcp_servers, self.db, vault, grants, os.environ, self.figure_page)
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
         registry = Registry(
             [
                 *steering_tools(), *team_tools(s.plan_ask, s.plan_ask_cost), *file_tools(), *table_tools(),
                 *script_tools(library), *skill_tools(library), *bulk_tools(library, accounts, name),
                 *page_tools(self.figure_page), *redline_tools(), *channel_tools(permalinks),
-                *google.tools(), *GoogleWrites(google).tools(), *await mcp.tools(),
-            ]
+                *google.tools(), *GoogleWrites(google).tools(),
+            ],
+            ready=mcp.catalogue.ready,
         )  # fmt: skip
+        await mcp.begin(registry)
         runner = AgentRunner(self.db, model, registry, library, s.home, s.zone, s.retry_budget)
         bulk = ItemRunner(self.db, model, s.home, self.figure_page, s.retry_budget, Batches(model))
         coordinator = Coordinator(
@@ -158,6 +165,7 @@ class Worker:
         self.dispatcher.serve("agent", runner.activate, runner.begin)
         self.dispatcher.serve("bulk", bulk.activate)
         self.dispatcher.serve("coordinator", coordinator.activate)
+        self.dispatcher.serve("jobs", mcp.give_up)
         self.dispatcher.on_poison(poisoned)
 
     def _offline_model(self) -> str:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
+from aiohttp import web
+from jinja2 import Environment
 
 from bot.app import Worker, WorkerLoop, open_store
 from bot.center.server import Center
+from bot.center.signin import SignIns
 from bot.errors import OperatorMustFix
 from bot.policy import access
 from bot.settings import Settings
@@ -23,6 +28,12 @@ from bot.slack.thread import ThreadWriter
 from bot.store.clock import Clock
 from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
+from bot.store.grants import Grants
+from bot.store.vault import Vault
+from bot.tools.mcp.policy import tidied
+from bot.tools.mcp.tools import signing_in_at
+from bot.tools.mcp.waiting import signed_in
+from connectors.mcp import McpHost
 
 log = structlog.get_logger()
 
@@ -43,6 +54,7 @@ class Process:
     dispatcher: Dispatcher = field(init=False)
     base_url: str = ""
     _center: Center | None = None
+    _sign_ins: SignIns | None = None
     _slack: Any = None
     _loop: WorkerLoop | None = None
     _worker: Worker | None = None
@@ -55,7 +67,7 @@ class Process:
         role = "+".join(name for name, on in (("bot", self.surface), ("worker", self.worker)) if on)
         self.dispatcher = Dispatcher(self.db, self.clock, role=role, engine_url=settings.engine_url)
         if self.http_port is not None:
-            self._center = Center(self.db)
+            self._center = Center(self.db, self._routes)
             self.base_url = await self._center.start("127.0.0.1", self.http_port)
         if self.worker:
             self._loop = WorkerLoop()
@@ -68,6 +80,17 @@ class Process:
         if self.surface:
             self._slack = await self._start_slack()
         await asyncio.to_thread(self.dispatcher.start)
+
+    def _routes(self, app: web.Application, pages: Environment, base_url: str) -> None:
+        """What else is served beside the pages: where people come to sign in at connected servers."""
+        s, base_url = self.settings, self.settings.public_url or base_url
+        vault = Vault.open_home(s.home, s.secret_key)
+        host = McpHost(
+            {"mcpServers": tidied(s.mcp_servers)}, environ=os.environ, grants=Grants(self.db, vault),
+            sign_in=signing_in_at(base_url),
+        )  # fmt: skip
+        self._sign_ins = SignIns(self.db, vault, host, base_url, partial(signed_in, self.db))
+        self._sign_ins.add_to(app, pages)
 
     async def _start_slack(self) -> Any:
         s = self.settings
@@ -96,6 +119,8 @@ class Process:
             self._loop.close()
         if self._center is not None:
             await self._center.close()
+        if self._sign_ins is not None:
+            await self._sign_ins.close()
         self.clock.close()
         await asyncio.to_thread(self.db.close)
 

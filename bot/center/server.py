@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -16,27 +18,34 @@ _pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), a
 _pages.globals["money"] = format_value
 
 
+More = Callable[[web.Application, Environment, str], None]
+
+
 class Center:
     """Serves on loopback unless told otherwise; holds no state of its own."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, more: More | None = None) -> None:
+        """`more` adds routes that have to know the address of all of them."""
         self._db = db
+        self._more = more
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> str:
         """Listen; returns the base URL."""
+        listening = socket.create_server((host, port))
+        base_url = "http://{}:{}".format(*listening.getsockname()[:2])
         app = web.Application()
         app.router.add_get("/runs/{run}", self._run)
         app.router.add_get("/runs/{run}/figures/{figure}", self._figure)
         app.router.add_get("/runs/{run}.json", self._json)
         Documents(self._db, _pages).add_to(app)
         app.router.add_get("/healthz", self._health)
+        if self._more is not None:
+            self._more(app, _pages, base_url)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        address = self._runner.addresses[0]
-        return f"http://{address[0]}:{address[1]}"
+        await web.SockSite(self._runner, listening).start()
+        return base_url
 
     async def close(self) -> None:
         if self._runner is not None:

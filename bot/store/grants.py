@@ -130,6 +130,13 @@ class Grants:
         change = update(mcp_attempt).where(which).values(browser=_sha256(browser))
         await self._db.write(lambda tx: tx.execute(change))
 
+    async def is_open(self, state: str) -> bool:
+        a = mcp_attempt.c
+        query = select(a.state_sha256).where(
+            a.state_sha256 == _sha256(state), a.used_at.is_(None), a.expires_at > time.time()
+        )
+        return await self._db.read(lambda c: c.execute(query).first()) is not None
+
     async def is_browser_of(self, state: str, browser: str) -> bool:
         query = select(mcp_attempt.c.browser).where(mcp_attempt.c.state_sha256 == _sha256(state))
         return bool(browser) and await self._db.read(lambda c: c.execute(query).scalar()) == _sha256(browser)

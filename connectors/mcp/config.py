@@ -22,6 +22,7 @@ _NUMBERS = (
 )  # fmt: skip
 _SWITCHES = ("trust", "sampling", "check_output")
 _CHOICES: dict[str, tuple[str, ...]] = {"performer": get_args(Performer), "scope": get_args(Scope)}
+_OF_THE_HOST = ("approval", "pin")  # read by whoever embeds the host
 _LISTS = ("always_load", "allow", "deny", "channels")
 _TRANSPORTS = {"stdio": "stdio", "http": "http", "streamable-http": "http", "streamableHttp": "http", "sse": "sse"}
 _OAUTH = {
@@ -71,7 +72,7 @@ def read_config(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
 
 
 def _unknown(entry: Mapping[str, Any]) -> list[str]:
-    ours = {*_NUMBERS, *_SWITCHES, *_CHOICES, *_LISTS, "mode"}
+    ours = {*_NUMBERS, *_SWITCHES, *_CHOICES, *_LISTS, *_OF_THE_HOST, "mode"}
     return sorted(
         [key for key in entry if key not in _KNOWN]
         + [f"x-cadre.{key}" for key in entry.get("x-cadre") or {} if key not in ours]

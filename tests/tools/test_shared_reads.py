@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import sys
 from contextlib import asynccontextmanager, contextmanager
 
@@ -14,11 +15,14 @@ from bot.coordinator import changes
 from bot.errors import ModelMustRetry
 from bot.store import journal, leases
 from bot.store import schema as t
+from bot.store.grants import Grants
 from bot.store.leases import Claim
 from bot.store.reads import Key, SharedReads, reader, shared_read
+from bot.store.vault import Vault
 from bot.tools.google import GoogleTools
 from bot.tools.google_accounts import connect
 from bot.tools.mcp.tools import FRESH_S, McpTools
+from bot.tools.registry import Registry
 from loopback.model.scripted import call
 from tests.loopback.google_harness import running, seed
 from tests.scenarios.scripted_stage import play
@@ -398,13 +402,18 @@ server.run()
 
 
 @asynccontextmanager
-async def mcp(home, **more):
+async def mcp(home, db, **more):
     """A server's tools; each call says the how-manieth it is."""
     (home / "server.py").write_text(SERVER)
     args = [str(home / "server.py"), str(home / "count")]
-    host = McpTools({"fix": {"command": sys.executable, "args": args, "trusted": True, **more}})
+    servers = {"fix": {"command": sys.executable, "args": args, "trusted": True, **more}}
+    vault = Vault.open_home(home, "")
+    host = McpTools(servers, db, vault, Grants(db, vault), os.environ)
+    registry = Registry([], ready=host.catalogue.ready)
+    await host.begin(registry)
+    await registry.ready()
     try:
-        yield {tool.name: tool for tool in await host.tools()}
+        yield registry
     finally:
         await host.close()
 
@@ -419,7 +428,7 @@ def test_an_mcp_read_is_shared_within_a_run_and_for_a_while(db, tmp_path):
     (other,) = agents(db, tmp_path, "eve", run_id="run-b")
 
     async def scenario():
-        async with mcp(tmp_path) as tools:
+        async with mcp(tmp_path, db) as tools:
             both = await asyncio.gather(look(tools, ann), look(tools, ben))
             assert [o.content["calls"] for o in both] == [1, 1]
             assert sorted("via" in o.labels for o in both) == [False, True]
@@ -438,7 +447,7 @@ def test_a_write_through_the_same_server_lets_go_of_what_was_read(db, tmp_path):
     ann, ben, cleo = agents(db, tmp_path, "ann", "ben", "cleo")
 
     async def scenario():
-        async with mcp(tmp_path) as tools:
+        async with mcp(tmp_path, db) as tools:
             assert (await look(tools, ann)).content["calls"] == 1
             await use(tools, ben, "mcp__fix__change", what="a")
             assert (await look(tools, ben)).content["calls"] == 3
@@ -451,7 +460,7 @@ def test_what_a_server_only_says_of_itself_is_not_shared(db, tmp_path):
     ann, ben = agents(db, tmp_path, "ann", "ben")
 
     async def scenario():
-        async with mcp(tmp_path, trusted=False) as tools:
+        async with mcp(tmp_path, db, trusted=False) as tools:
             assert [(await look(tools, ctx)).content["calls"] for ctx in (ann, ben)] == [1, 2]
 
     asyncio.run(scenario())
@@ -461,7 +470,7 @@ def test_a_refusal_is_not_kept(db, tmp_path):
     ann, ben = agents(db, tmp_path, "ann", "ben")
 
     async def scenario():
-        async with mcp(tmp_path) as tools:
+        async with mcp(tmp_path, db) as tools:
             for ctx in (ann, ben):
                 with pytest.raises(ModelMustRetry, match="there is nothing"):
                     await look(tools, ctx, "nothing")
@@ -474,7 +483,7 @@ def test_an_agent_that_asks_again_is_told_how_things_stand_now(db, tmp_path):
     ann, ben = agents(db, tmp_path, "ann", "ben")
 
     async def scenario():
-        async with mcp(tmp_path) as tools:
+        async with mcp(tmp_path, db) as tools:
             assert [(await look(tools, ctx)).content["calls"] for ctx in (ann, ben)] == [1, 1]
             db.write_now(lambda tx: answered(tx, ben, "mcp__fix__look", {"what": "a"}))
             assert (await look(tools, ben)).content["calls"] == 2

@@ -14,6 +14,7 @@ from connectors.mcp import SERVICE, ToolInfo
 
 Rule = Literal["", "allow", "ask", "deny"]
 OURS = "x-cadre"
+PERSON = "authorization_code"  # the OAuth grant in which a person signs in
 RULES = ("read", "allow", "ask")  # of x-cadre.approval, from loose to strict
 
 
@@ -23,7 +24,7 @@ class ServerPolicy:
 
     alias: str
     trusted: bool = False
-    performer: str = ""  # whose account serves: service, user or channel; "": found out
+    performer: str = "service"  # whose account serves: service, user or channel
     channels: tuple[str, ...] = ()  # ids of those where its tools are offered; (): everywhere
     pinned: bool = True  # whether a changed tool waits for review
     offered: tuple[str, ...] = ()  # globs of the only tools that are offered; (): all
@@ -46,9 +47,9 @@ class ServerPolicy:
     def loads(self, tool: str) -> bool:
         return _any(self.always_load, tool)
 
-    def principal(self, ctx: ToolContext, *, own: bool) -> str:
-        """Whose account serves a call. `own`: the server is known to want each person's own."""
-        match self.performer or ("user" if own else "service"):
+    def principal(self, ctx: ToolContext) -> str:
+        """Whose account serves a call: never that of whoever spoke last."""
+        match self.performer:
             case "user":
                 return f"user:{ctx.team}:{ctx.requester}"
             case "channel":
@@ -64,7 +65,7 @@ def read_policy(alias: str, entry: Json) -> ServerPolicy:
     return ServerPolicy(
         alias,
         trusted=ours.get("trust") is True,
-        performer=str(ours.get("performer", "")),
+        performer=str(ours.get("performer", SERVICE)),
         channels=_words(ours.get("channels")),
         pinned=ours.get("pin") is not False,
         offered=_words(ours.get("allow")),
@@ -75,13 +76,17 @@ def read_policy(alias: str, entry: Json) -> ServerPolicy:
 
 
 def tidied(servers: Mapping[str, Any]) -> Json:
-    """The configuration with the short `trusted` of an entry where the others of ours are."""
+    """The configuration with what entries leave to us: the short `trusted`, and that people sign in themselves."""
     told: Json = {}
     for alias, entry in servers.items():
-        if isinstance(entry, Mapping) and "trusted" in entry:
+        if isinstance(entry, Mapping) and isinstance(entry.get(OURS, {}), Mapping):
             rest = {key: value for key, value in entry.items() if key != "trusted"}
-            ours = {"trust": entry["trusted"], **(rest.get(OURS) or {})}
-            entry = {**rest, OURS: ours}
+            ours = {"trust": entry["trusted"]} if "trusted" in entry else {}
+            oauth = entry.get("oauth")
+            if isinstance(oauth, Mapping) and oauth.get("grant", PERSON) == PERSON:
+                ours["performer"] = "user"
+            ours |= rest.get(OURS) or {}
+            entry = {**rest, OURS: ours} if ours else rest
         told[alias] = entry
     return told
 

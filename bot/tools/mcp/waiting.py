@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from bot.store import approvals, journal, links
 from bot.store.database import Database, Tx, by_id, one
@@ -27,7 +27,7 @@ SIGNIN = "signin"  # the approval's kind
 
 @dataclass(frozen=True)
 class Waiting:
-    """One call that waits. `phase`: asked, or sent once its answers are on their way to the server."""
+    """One call that waits. `phase`: asked; sent once its answers are on their way to the server; over."""
 
     kind: str  # signin | input | task | held
     server: str
@@ -73,12 +73,17 @@ class WaitingCalls:
 
     def left(self, connection: Connection, run_id: str) -> list[tuple[Waiting, tuple[str, str]]]:
         """What a run has left at servers, each with its place: (agent, call)."""
-        rows = connection.execute(select(mcp_waiting).where(mcp_waiting.c.run_id == run_id)).mappings()
+        held = and_(mcp_waiting.c.run_id == run_id, mcp_waiting.c.phase != "over")
+        rows = connection.execute(select(mcp_waiting).where(held)).mappings()
         return [(self._waiting(row), (row["agent_id"], row["call_id"])) for row in rows]
 
     def drop(self, tx: Tx, agent_id: str, call_id: str) -> None:
         here = and_(mcp_waiting.c.agent_id == agent_id, mcp_waiting.c.call_id == call_id)
         tx.execute(delete(mcp_waiting).where(here))
+
+    async def ended(self, ctx: ToolContext) -> None:
+        """The server has given the result: it holds nothing any more that would have to be cancelled."""
+        await ctx.db.write(lambda tx: tx.execute(update(mcp_waiting).where(_is(ctx)).values(phase="over")))
 
     async def over(self, ctx: ToolContext) -> None:
         """The call waits for nothing any more."""
@@ -102,7 +107,7 @@ class WaitingCalls:
                 _worker(tx, ctx, "jobs")
             if ask.url:
                 told = {"kind": "visit", "server": waiting.server, "host": ask.host, "url": ask.url, "state": "",
-                        "scope": "", "person": ctx.requester}  # fmt: skip
+                        "scope": "", "principal": waiting.principal, "person": ctx.requester}  # fmt: skip
                 self._link(tx, ctx, name, told)
 
         return Outcome({}, commit=commit, parks={"for": "answer", "approval": name})
@@ -118,7 +123,7 @@ class WaitingCalls:
         preview = {"title": words, "options": [WITHOUT], "from": ctx.agent_name, "person": ctx.requester,
                    "server": error.alias, "only": True}  # fmt: skip
         told = {"kind": SIGNIN, "server": error.alias, "host": error.host, "url": error.url, "state": error.state,
-                "scope": error.scope or "", "person": ctx.requester}  # fmt: skip
+                "scope": error.scope or "", "principal": error.principal, "person": ctx.requester}  # fmt: skip
 
         def commit(tx: Tx) -> None:
             self.keep(tx, ctx, waiting)
@@ -158,6 +163,7 @@ async def signed_in(db: Database, server: str, principal: str) -> int:
                 approvals.close(tx, asked, "answered", asked["person"], "signed in")
         for row in rows:
             tx.wake(row["agent_id"])
+            tx.wake(f"{row['run_id']}/_private")
         return len(rows)
 
     return await db.write(work)

@@ -1,0 +1,195 @@
+"""The tools of connected servers as agents may have them: from the store, compared with what a server tells."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from bot.store import servers
+from bot.store.database import Database, Tx
+from bot.tools.mcp import pins
+from bot.tools.mcp.pins import Pin
+from bot.tools.mcp.policy import ServerPolicy
+from connectors.mcp import AuthorizationRequired, Caller, McpFailure, McpHost, ToolInfo
+
+log = structlog.get_logger()
+
+FIRST_S = 5.0  # how long the first agent waits for servers that nobody has seen yet
+LOOK_S = 3.0  # between two looks for what people decided on changed tools
+SIGNS_IN = "sign_in"  # the tool that stands for a server which tells its tools only to who signs in
+
+
+class Eras(MutableMapping[str, str]):
+    """Which protocol each server speaks, as the store remembers it by fingerprint."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __getitem__(self, key: str) -> str:
+        return self._known[key]
+
+    def __setitem__(self, key: str, era: str) -> None:
+        self._known[key] = era
+
+    def __delitem__(self, key: str) -> None:
+        del self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+@dataclass
+class Catalogue:
+    """What is known of each server's tools. `changed` is told an alias whenever agents may have other tools."""
+
+    db: Database
+    host: McpHost
+    policies: dict[str, ServerPolicy]
+    fingerprints: dict[str, str]
+    eras: Eras
+    changed: Callable[[str], None]
+    signs_in: set[str] = field(default_factory=set)  # servers that tell nothing to who has not signed in
+    _pins: dict[str, dict[str, Pin]] = field(default_factory=dict)
+    _told: dict[str, tuple[ToolInfo, ...]] = field(default_factory=dict)  # as a server last listed them
+    _first: list[asyncio.Task[None]] = field(default_factory=list)
+    _until: float = 0.0
+    _looked: float = 0.0
+    _decided: float = 0.0
+
+    async def begin(self) -> None:
+        """Offer what the store knows; servers that it does not know are asked in the background, side by side."""
+        await self._read()
+        for alias in self.host.aliases:
+            if alias not in self._pins:
+                self._first.append(asyncio.create_task(self._ask(alias), name=f"mcp first {alias}"))
+        self._until = time.monotonic() + FIRST_S
+
+    async def ready(self) -> None:
+        """Return when new servers have told their tools, or at the latest shortly after the start."""
+        left = [task for task in self._first if not task.done()]
+        if left and time.monotonic() < self._until:
+            await asyncio.wait(left, timeout=self._until - time.monotonic())
+        if time.monotonic() - self._looked > LOOK_S:
+            self._looked = time.monotonic()
+            if self._pins and await self.db.read(servers.decisions) != self._decided:
+                await self._read()
+
+    async def close(self) -> None:
+        for task in self._first:
+            task.cancel()
+        await asyncio.gather(*self._first, return_exceptions=True)
+
+    def tools(self, alias: str) -> list[ToolInfo]:
+        """The tools of a server that agents may have."""
+        found = self._pins.get(alias, {}).values()
+        return [pins.restored(pin.accepted) for pin in found if pin.status == "accepted" and pin.accepted]
+
+    def absent(self, alias: str) -> dict[str, str]:
+        """Tools that cannot be used, by tool, and why."""
+        why = {
+            "review": "it changed since it was last accepted, or is new, and an operator has to look at it first "
+            f"(cadre mcp approve {alias})",
+            "rejected": "an operator looked at its change and rejected it",
+            "gone": "the server has no such tool any more",
+        }
+        return {name: why[pin.status] for name, pin in self._pins.get(alias, {}).items() if pin.status in why}
+
+    async def checked(self, info: ToolInfo, caller: Caller) -> str:
+        """Why a tool must not be called now, or "": what the server tells today is compared with the accepted."""
+        told = await self.listed(info.alias, caller)
+        if not any(one.tool == info.tool for one in told):
+            return f"{info.alias} has no tool {info.tool} for this account."
+        pin = self._pins.get(info.alias, {}).get(info.tool)
+        if pin is None or pin.status != "accepted":
+            return f"{info.name} cannot be used: {self.absent(info.alias).get(info.tool, 'it was not accepted')}."
+        return ""
+
+    async def listed(self, alias: str, caller: Caller) -> tuple[ToolInfo, ...]:
+        """The tools as the server tells them to this caller; news are kept and compared first."""
+        told = await self.host.tools(alias, caller=caller)
+        if self._told.get(alias) != told:
+            await self._review(alias, told, complete=not caller.principal.startswith("user:"))
+            self._told[alias] = told
+        return told
+
+    async def _ask(self, alias: str) -> None:
+        """What a server that nobody has seen yet can do."""
+        if self.policies[alias].performer in ("user", "channel"):
+            await self._signs_in(alias)
+            return
+        try:
+            await self.listed(alias, Caller(interactive=True))
+        except AuthorizationRequired:
+            await self._signs_in(alias)
+        except McpFailure as error:
+            words = str(error)
+            log.error("mcp server not available", alias=alias, error=words)
+            await self.db.write(lambda tx: self._seen(tx, alias, "down", words))
+
+    async def _signs_in(self, alias: str) -> None:
+        self.signs_in.add(alias)
+        await self.db.write(lambda tx: self._seen(tx, alias, "signin"))
+        self.changed(alias)
+
+    async def _review(self, alias: str, told: tuple[ToolInfo, ...], *, complete: bool) -> None:
+        policy, known = self.policies[alias], self._pins.get(alias, {})
+        others = [name for other, found in self._pins.items() if other != alias for name in found]
+        now = pins.reviewed(
+            known, told, pinned=policy.pinned, trusted=policy.trusted, others=others, complete=complete
+        )
+        news = {name: pin for name, pin in now.items() if known.get(name) != pin}
+
+        def work(tx: Tx) -> None:
+            servers.keep_tools(tx, alias, {name: _row(pin) for name, pin in news.items()})
+            self._seen(tx, alias, "ready")
+
+        await self.db.write(work)
+        self._pins[alias] = now
+        waiting = sorted(name for name, pin in news.items() if pin.status == "review")
+        if waiting:
+            log.warning("tools wait for review: cadre mcp approve", server=alias, tools=waiting)
+        if news:
+            self.changed(alias)
+
+    def _seen(self, tx: Tx, alias: str, state: str, error: str = "") -> None:
+        fingerprint = self.fingerprints[alias]
+        era = self.eras.get(fingerprint, "")
+        servers.seen(tx, alias, fingerprint=fingerprint, state=state, era=era, error=error)
+
+    async def _read(self) -> None:
+        """Take over what the store knows of the servers that are still configured as they were."""
+        known = await self.db.read(servers.known)
+        rows = await self.db.read(servers.tools)
+        self._decided = await self.db.read(servers.decisions)
+        moved = {a for a, row in known.items() if row["fingerprint"] != self.fingerprints.get(a, row["fingerprint"])}
+        for alias in moved:
+            await self.db.write(lambda tx, a=alias: servers.forget(tx, a))  # type: ignore[misc]
+        for alias in set(self.host.aliases) - moved:
+            mine = {row["tool"]: _pin(row) for row in rows if row["server"] == alias}
+            if mine and self._pins.get(alias) != mine:
+                self._pins[alias] = mine
+                self.changed(alias)
+            row = known.get(alias)
+            if row is not None and row["era"]:
+                self.eras[row["fingerprint"]] = row["era"]
+            if row is not None and row["state"] == "signin":
+                self.signs_in.add(alias)
+
+
+def _row(pin: Pin) -> dict[str, Any]:
+    return {
+        "status": pin.status, "sha256": pin.sha256, "accepted": pin.accepted, "offered": pin.offered,
+        "flags": list(pin.flags),
+    }  # fmt: skip
+
+
+def _pin(row: Any) -> Pin:
+    return Pin(row["tool"], row["status"], row["sha256"], row["accepted"], row["offered"], tuple(row["flags"]))
