@@ -51,7 +51,7 @@ bench-cost: setup
 	$(BIN)/python -m bench.agentloop cost
 
 bench-truth: setup
-	$(BIN)/python -m bench.truth $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED)) \
+	$(BIN)/python -m bench.truth $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed "$(SEED)") \
 		$(if $(REPORT),--report $(REPORT))
 
 bench-google: setup

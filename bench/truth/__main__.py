@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from bench.truth.labels import Json
@@ -18,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.truth", description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="a folder of data sets; files are found by pattern")
     parser.add_argument("--only", default="", help=f"by comma, of {', '.join(SETS)} and of {', '.join(PARTS)}")
-    parser.add_argument("--seed", type=int, default=1, help="of the careless oracle's faults")
+    parser.add_argument("--seed", default="1,2,3", help="of the careless oracle's faults; several by comma")
     parser.add_argument("--most", type=int, default=0, help="at most so many documents of a set; 0: all")
     parser.add_argument("--report", type=Path, help="a JSON file for the report")
     given = parser.parse_args()
@@ -29,13 +30,18 @@ def main() -> None:
     strange = [word for word in wanted if word not in SETS and word not in PARTS]
     if strange:
         parser.error(f"there is no {', '.join(strange)}")
+    seeds = [int(word) for word in given.seed.replace(",", " ").split() if word.isdigit()]
+    if not seeds:
+        parser.error(f"--seed takes numbers, not {given.seed!r}")
     sets = [name for name in SETS if name in wanted] or list(SETS)
     parts = tuple(part for part in PARTS if part in wanted) or PARTS
     found: Json = {}
+    began = time.monotonic()
     for name in sets:
-        found[name] = asyncio.run(run_set(name, given.data, given.most, given.seed, parts))
+        found[name] = asyncio.run(run_set(name, given.data, given.most, seeds, parts))
         if given.report:
-            write(given.report, found, given.data, given.seed)
+            write(given.report, found, given.data, seeds)
+    print(f"\ntook {(time.monotonic() - began) / 60:.1f} min")
     missed = [name for name, told in found.items() if not told.get("good", True)]
     print(f"\nmissed: {', '.join(missed)}" if missed else "\nevery target is met")
     sys.exit(1 if missed else 0)

@@ -14,12 +14,14 @@ from bench.targets import Target, report
 from bench.truth import caught
 from bench.truth.case import Case, DataSet
 from bench.truth.cuad import Cuad
+from bench.truth.elitr import Elitr
 from bench.truth.faults import DROP
 from bench.truth.filings import Filings
 from bench.truth.labels import Json
 from bench.truth.lead import ROUNDS
 from bench.truth.nli import Nli
 from bench.truth.oracle import Seen, Setting, serving
+from bench.truth.policies import Policies
 from bench.truth.pool import bare
 from bench.truth.product import Result, product
 from bench.truth.qmsum import QmSum
@@ -29,6 +31,8 @@ SETS: dict[str, Callable[[Path, int], DataSet | str]] = {
     "cuad": Cuad.find,
     "nli": Nli.find,
     "qmsum": QmSum.find,
+    "elitr": Elitr.find,
+    "policies": Policies.find,
     "filings": Filings.find,
     "ties": Ties.find,
 }
@@ -61,23 +65,23 @@ class Account:
         self.examples += examples
 
 
-async def run_set(name: str, data: Path, most: int, seed: int, parts: tuple[str, ...]) -> Json:
+async def run_set(name: str, data: Path, most: int, seeds: Sequence[int], parts: tuple[str, ...]) -> Json:
     """One data set: with a perfect oracle, with a careless one, and against the clock."""
     found = SETS[name](data, most)
     if isinstance(found, str):
         print(f"\n{name}: skipped, {found}")
         return {"skipped": found}
     return dataclasses.asdict(
-        await measure(found, seed, [one for one in parts if one in JUDGED.get(name, PARTS[:2])])
+        await measure(found, seeds, [one for one in parts if one in JUDGED.get(name, PARTS[:2])])
     )
 
 
-async def measure(found: DataSet, seed: int, parts: Sequence[str]) -> Account:
+async def measure(found: DataSet, seeds: Sequence[int], parts: Sequence[str]) -> Account:
     """What is lost of a data set and what slips through, by the parts of `PARTS`."""
     account = Account()
     if "perfect" in parts:
         await _perfect(found, account)
-    if "faulty" in parts:
+    for seed in seeds if "faulty" in parts else ():
         await _faulty(found, account, seed)
     if "speed" in parts:
         await _speed(found, account)
@@ -163,7 +167,8 @@ def _ended(results: Mapping[str, Result]) -> Target:
     return Target("requests that ended done", len(results), len(done), least=True)
 
 
-def write(place: Path, sets: Json, data: Path, seed: int) -> None:
+def write(place: Path, sets: Json, data: Path, seeds: Sequence[int]) -> None:
     """The report as JSON, set by set."""
-    told = {"data": str(data), "seed": seed, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "sets": sets}
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    told = {"data": str(data), "seeds": list(seeds), "at": at, "sets": sets}
     place.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -49,7 +49,7 @@ def window(text):
 
 @pytest.fixture(scope="module")
 def account():
-    return asyncio.run(measure(contracts(), 3, [part for part in PARTS if part != "speed"]))
+    return asyncio.run(measure(contracts(), [3], [part for part in PARTS if part != "speed"]))
 
 
 def test_what_a_perfect_oracle_says_reaches_people_whole(account):
@@ -109,5 +109,5 @@ def test_ten_contracts_that_lawyers_marked_arrive_whole():
     found = Cuad.find(SHARED, 10)
     if isinstance(found, str):
         pytest.skip(found)
-    account = asyncio.run(measure(found, 1, ["perfect"]))
+    account = asyncio.run(measure(found, [], ["perfect"]))
     assert [one["what"] for one in account.targets if not one["met"]] == []
