@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from bot.store.journal import canonical
 from bot.tools.base import Tool
 from bot.tools.results import keeping
-from bot.tools.search import SEARCH, first_sentence, search_tool
+from bot.tools.ranking import first_sentence
+from bot.tools.search import SEARCH, search_tool
 from bot.types import Json
 
 SHOWN = 20  # with more tools than these, those of connectors are shown by name and loaded when searched for

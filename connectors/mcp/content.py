@@ -193,7 +193,7 @@ def _block(block: Any, number: int) -> tuple[str, Attachment | None]:
     if isinstance(block, types.TextContent):
         return block.text, None
     if isinstance(block, types.ImageContent | types.AudioContent):
-        ending = mimetypes.guess_extension(block.mime_type) or ""
+        ending = _ending(block.mime_type)
         return _attached(f"{block.type}-{number}{ending}", block.mime_type, block.data)
     if isinstance(block, types.EmbeddedResource):
         inside = block.resource
@@ -210,7 +210,12 @@ def _block(block: Any, number: int) -> tuple[str, Attachment | None]:
 def _file_name(uri: str, mime_type: str, number: int) -> str:
     name = _NOT_A_FILE.sub("_", unquote(urlsplit(uri).path).rpartition("/")[2]).strip("._")[:100]
     name = name or f"resource-{number}"
-    return name if "." in name else name + (mimetypes.guess_extension(mime_type) or "")
+    return name if "." in name else name + _ending(mime_type)
+
+
+def _ending(mime_type: str) -> str:
+    # The one usual type that the standard table knows under an older name alone.
+    return ".wav" if mime_type == "audio/wav" else mimetypes.guess_extension(mime_type) or ""
 
 
 def _attached(name: str, mime_type: str, data: str) -> tuple[str, Attachment | None]:

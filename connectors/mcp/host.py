@@ -287,12 +287,12 @@ class McpHost:
         """The tool and the server to call it at, which is another once it is known which protocol that speaks."""
         server = self._of(name, caller)
         tool = await server.find(name)
-        alias, caller = server.config.alias, caller or Caller()
-        key = self._key(alias, caller)
-        if key not in self._servers:
-            began_as = next(k for k, s in self._servers.items() if s is server)
-            self._servers[key] = self._servers.pop(began_as)
-        return self._servers[key], tool
+        alias = server.config.alias
+        key = self._key(alias, caller or Caller())
+        shared = key._replace(isolation=None)
+        if key not in self._servers and self._servers.get(shared) is server:
+            self._servers[key] = self._servers.pop(shared)
+        return self._server(alias, caller), tool
 
     def _key(self, alias: str, caller: Caller) -> _Key:
         config = self.config(alias)

@@ -58,7 +58,7 @@ class ServerConfig:
     idle_stop: float = 600.0
     max_parallel: int = 8
     max_message_bytes: int = 16 * 1024 * 1024
-    max_text_bytes: int = 2 * 1024 * 1024
+    max_text_bytes: int = 16 * 1024 * 1024
     fingerprint: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

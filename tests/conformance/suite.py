@@ -18,7 +18,8 @@ from tests.conformance.install import CannotInstall, npm
 SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 COMMANDS = (["--suite", "all"], ["--requirements", "2025-11-25"], ["--requirements", "2026-07-28"])
 SCENARIO = re.compile(r"^\s*([✓✗⚠]\S*)\s+(\S+): (\d+) passed, (\d+) failed(?:, (\d+) warning)?", re.MULTILINE)
-LIMIT_S = 900
+PATIENCE_S = 600  # with a scenario, waiting for its turn included
+LIMIT_S = 1800
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,15 @@ def suite(programs: Path, command: list[str], told: bool) -> tuple[list[Scenario
         "CADRE_CONFORMANCE_ERA": "told" if told else "",
     }
     client = f"{sys.executable} -m tests.conformance.client"
-    words = [str(programs / "conformance"), "client", "--command", client, "--timeout", "120000", *command]
+    words = [
+        str(programs / "conformance"),
+        "client",
+        "--command",
+        client,
+        "--timeout",
+        str(PATIENCE_S * 1000),
+        *command,
+    ]
     done = subprocess.run(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S
     )

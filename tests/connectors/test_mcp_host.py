@@ -9,6 +9,7 @@ import sys
 from contextlib import asynccontextmanager
 
 import pytest
+from mcp_types import ResourceTemplateReference
 
 from connectors.mcp import CallTimeout, McpHost, ProtocolFailure, ServerDown, UnknownOutcome, UnknownTool, read_config
 from connectors.mcp.breaker import Breaker
@@ -89,12 +90,46 @@ async def environment() -> dict[str, str]:
 async def pid() -> int:
     return os.getpid()
 
-if sys.argv[1:2] == ["http"]:
+@server.tool(annotations=READ)
+async def kinds() -> list:
+    """One of everything that a result can hold."""
+    from mcp.types import (
+        AudioContent, BlobResourceContents, EmbeddedResource, ImageContent, ResourceLink, TextContent,
+        TextResourceContents,
+    )
+    return [
+        TextContent(type="text", text="words"),
+        ImageContent(type="image", data="cG5n", mime_type="image/png"),
+        AudioContent(type="audio", data="d2F2", mime_type="audio/wav"),
+        ResourceLink(type="resource_link", name="ledger", uri="note://one", mime_type="text/plain"),
+        EmbeddedResource(type="resource", resource=TextResourceContents(uri="note://two", text="inside")),
+        EmbeddedResource(type="resource", resource=BlobResourceContents(
+            uri="file:///a/b%20c.pdf", blob="cGRm", mime_type="application/pdf")),
+    ]
+
+@server.resource("note://one")
+def note() -> str:
+    return "a note"
+
+@server.resource("note://by/{name}")
+def by(name: str) -> str:
+    return f"a note by {name}"
+
+@server.prompt()
+def greet(name: str) -> str:
+    return f"Greet {name}."
+
+@server.completion()
+async def complete(ref, argument, context):
+    from mcp.types import Completion
+    return Completion(values=[n for n in ("ann", "andy", "bob") if n.startswith(argument.value)])
+
+if sys.argv[1:2] in (["http"], ["sse"]):
     import uvicorn
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", int(sys.argv[2])))
-    app = server.streamable_http_app()
+    app = server.sse_app() if sys.argv[1] == "sse" else server.streamable_http_app()
     running = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
     listening.listen()
     print("ready", flush=True)
@@ -137,9 +172,9 @@ def free_port():
 
 
 @asynccontextmanager
-async def http_server(script, port):
+async def http_server(script, port, transport="http"):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, script, "http", str(port), stdout=asyncio.subprocess.PIPE
+        sys.executable, script, transport, str(port), stdout=asyncio.subprocess.PIPE
     )
     try:
         assert await process.stdout.readline() == b"ready\n"
@@ -400,6 +435,47 @@ def test_idle_time_and_size_hold_over_http_too(script):
             assert (await host.call("mcp__fix__add", {"a": 2, "b": 3})).structured == {"total": 5}
 
     run(main())
+
+
+def test_the_oldest_transport_serves_calls_in_parallel_and_survives_a_restart(script):
+    async def main():
+        port = free_port()
+        entry = {"type": "sse", "url": f"http://127.0.0.1:{port}/sse"}
+        async with McpHost({"mcpServers": {"fix": entry}}) as host:
+            for _ in range(2):
+                async with http_server(script, port, "sse"):
+                    await calls_meet(host)
+
+    run(main())
+
+
+def test_every_kind_of_content_is_text_or_a_file(shared):
+    async def test(host):
+        result = await host.call("mcp__fix__kinds", {})
+        assert [(a.name, a.mime_type, a.data) for a in result.attachments] == [
+            ("image-1.png", "image/png", b"png"),
+            ("audio-2.wav", "audio/wav", b"wav"),
+            ("b_c.pdf", "application/pdf", b"pdf"),
+        ]
+        assert result.text.startswith("words\n[image-1.png: image/png, 3 bytes]\n")
+        assert "ledger: note://one (text/plain)" in result.text and "[note://two]\ninside" in result.text
+
+    shared(test)
+
+
+def test_resources_prompts_and_completions_are_there_too(shared):
+    async def test(host):
+        assert [str(r.uri) for r in await host.resources("fix")] == ["note://one"]
+        (template,) = await host.resource_templates("fix")
+        assert (await host.read_resource("fix", "note://by/ann")).text == "[note://by/ann]\na note by ann"
+        (prompt,) = await host.prompts("fix")
+        assert (await host.prompt("fix", prompt.name, {"name": "Ann"})).text == "user:\nGreet Ann."
+        ref = ResourceTemplateReference(type="ref/resource", uri=template.uri_template)
+        assert await host.complete("fix", ref, "name", "an") == ("ann", "andy")
+        with pytest.raises(ProtocolFailure):
+            await host.read_resource("fix", "note://nowhere/else")
+
+    shared(test)
 
 
 def test_the_protocol_a_server_speaks_is_remembered(script):

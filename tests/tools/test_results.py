@@ -14,9 +14,9 @@ from bot.policy.gate import Effect
 from bot.team.context import Context
 from bot.tools.base import Outcome, Tool
 from bot.tools.files import file_tools
+from bot.tools.ranking import stems
 from bot.tools.registry import Registry
 from bot.tools.results import keep
-from bot.tools.search import stems
 from bot.tools.tables import table_tools
 from bot.workspace import Workspace
 from tests.tools.harness import context, store, use
