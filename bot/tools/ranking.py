@@ -12,11 +12,11 @@ from functools import cache
 NAME, FIRST, REST, PARAMETER, FAMILY = 3.0, 1.0, 0.25, 0.5, 1.5  # what a word counts, by where it stands
 RELATED = 0.55  # what a word of the same meaning counts
 SATURATION, LENGTH = 1.2, 0.6
-SKIPPED = frozenset(
-    "a an and are as at be been by can did do does for from get give had has have how i in into is it its me my new of "
-    "on or our out over please should so that the their them then there these they this to up us was we were what when "
-    "where which who will with would you your mcp".split()
-)
+SKIPPED = """
+a an and are as at be been by can did do does for from get give had has have how i in into is it its me my new of on or
+our out over please should so that the their them then there these they this to up us was we were what when where which
+who will with would you your mcp
+"""
 # Words that people and programmers use for the same thing.
 MEANINGS = (
     "create add make insert new open register draft start",
@@ -145,7 +145,7 @@ def related() -> dict[str, frozenset[str]]:
 
 @cache
 def _skipped() -> frozenset[str]:
-    return frozenset(stem for word in SKIPPED for stem in stems(word))
+    return frozenset(stems(SKIPPED))
 
 
 def stems(text: str) -> list[str]:

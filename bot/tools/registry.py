@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 
 from bot.store.journal import canonical
 from bot.tools.base import Tool
-from bot.tools.results import keeping
 from bot.tools.ranking import first_sentence
+from bot.tools.results import keeping
 from bot.tools.search import SEARCH, search_tool
 from bot.types import Json
 
