@@ -13,9 +13,9 @@ NAME, FIRST, REST, PARAMETER, FAMILY = 3.0, 1.0, 0.25, 0.5, 1.5  # what a word c
 RELATED = 0.55  # what a word of the same meaning counts
 SATURATION, LENGTH = 1.2, 0.6
 SKIPPED = """
-a an and are as at be been by can did do does for from get give had has have how i in into is it its me my new of on or
-our out over please should so that the their them then there these they this to up us was we were what when where which
-who will with would you your mcp
+a an and are as at be been by can did do does for from get give had has have how i in into is it its me my new of on
+or our out over please should so that the their them then there these they this to up us was we were what when where
+which who will with would you your mcp
 """
 # Words that people and programmers use for the same thing.
 MEANINGS = (
