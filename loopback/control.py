@@ -85,10 +85,18 @@ class CallLog:
         self._rows: list[dict[str, Any]] = []
         self._last = 0
         self._grew = asyncio.Event()
+        self._watchers: list[Callable[[dict[str, Any]], None]] = []
+
+    def watch(self, look: Callable[[dict[str, Any]], None]) -> None:
+        """Calls `look` with every row from now on."""
+        self._watchers.append(look)
 
     def append(self, row: Mapping[str, Any]) -> int:
         self._last += 1
-        self._rows.append({"n": self._last, "at": self._now(), **row})
+        numbered = {"n": self._last, "at": self._now(), **row}
+        self._rows.append(numbered)
+        for look in self._watchers:
+            look(numbered)
         self._grew.set()
         self._grew = asyncio.Event()
         return self._last
@@ -208,7 +216,8 @@ def api_faults(
         called = name(request)
         if called is None:
             return await handler(request)
-        body = (await request.read()).decode(errors="replace")
+        form = request.content_type.startswith("multipart/")  # its handler reads it once, as it comes
+        body = "" if form else (await request.read()).decode(errors="replace")
         fault = faults.take(called, body, API_FAULTS)
         if fault is None:
             return await handler(request)

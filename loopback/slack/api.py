@@ -58,6 +58,11 @@ class Call:
     def space(self) -> Workspace:
         return self.desk.space
 
+    @property
+    def team(self) -> str:
+        team: str = self.space.team["id"]
+        return team
+
     def text(self, name: str, default: str = "") -> str:
         value = self.args.get(name)
         return default if value is None else str(value)

@@ -71,6 +71,8 @@ def view_problems(view: Any) -> list[Problem]:
     if not isinstance(view, dict) or view.get("type") not in ("modal", "home"):
         return [("must be modal or home", "/view/type")]
     problems = [(what, "/view" + where) for what, where in _listed(view.get("blocks"), VIEW_BLOCKS, view=True)]
+    if view.get("blocks") == []:
+        problems.append(("must have at least one block", "/view/blocks"))
     if view["type"] == "modal":
         if "title" not in view:
             problems.append(("missing required field: title", "/view"))

@@ -19,6 +19,7 @@ CHANNEL_EVENTS = {
     "im": "message.im",
     "mpim": "message.mpim",
 }
+UNDATED = ("tokens_revoked", "app_uninstalled")
 
 
 class Desk:
@@ -39,6 +40,9 @@ class Desk:
             return
         now = self.space.now()
         team = self.space.team["id"]
+        told = copy.deepcopy(dict(event))
+        if event["type"] not in UNDATED:
+            told["event_ts"] = event.get("event_ts") or f"{now:.6f}"
         self.delivery.event(
             {
                 "token": "local-verification-token",
@@ -46,7 +50,7 @@ class Desk:
                 "context_team_id": team,
                 "context_enterprise_id": None,
                 "api_app_id": APP_ID,
-                "event": {**copy.deepcopy(dict(event)), "event_ts": event.get("event_ts") or f"{now:.6f}"},
+                "event": told,
                 "type": "event_callback",
                 "event_id": f"Ev{secrets.token_hex(5).upper()}",
                 "event_time": int(now),
@@ -114,7 +118,9 @@ class Desk:
             thread_ts = shapes.thread_of(channel.messages[thread_ts])
         said = {**self.authored(user), "text": "", **content, "ts": self.space.next_ts()}
         if thread_ts:
-            said |= {"thread_ts": thread_ts, "parent_user_id": channel.messages[thread_ts].get("user", "")}
+            said["thread_ts"] = thread_ts
+            if said.get("subtype") != "thread_broadcast":
+                said["parent_user_id"] = channel.messages[thread_ts].get("user", "")
         self.name_blocks(said.get("blocks"))
         self.space.keep(channel, said)
         if user == BOT_USER:
@@ -136,6 +142,7 @@ class Desk:
         """Changes a message; a person's edit and a plain text change are marked as edited."""
         said = channel.messages[ts]
         before = copy.deepcopy(shapes.message(channel, said))
+        before.pop("reactions", None)
         said |= changes
         self.name_blocks(said.get("blocks"))
         if by != BOT_USER or not said.get("blocks"):
@@ -152,6 +159,7 @@ class Desk:
 
     def delete(self, channel: Channel, ts: str) -> None:
         before = copy.deepcopy(shapes.message(channel, channel.messages[ts]))
+        before.pop("reactions", None)
         self.space.drop(channel, ts)
         self._published("message_deleted", channel, before)
         deleted = {"type": "message", "subtype": "message_deleted", "hidden": True, "ts": self.space.next_ts()}
@@ -229,7 +237,21 @@ class Desk:
         said = self.post(channel, user, {**shared, "files": shown}, thread_ts)
         for one in files:
             one.shares.append((channel.id, said["ts"]))
+            event = {"type": "file_shared", "file_id": one.id, "user_id": user, "file": {"id": one.id}}
+            if BOT_USER in channel.members:
+                self.tell({**event, "channel_id": channel.id}, "file_shared", channel)
         return said
+
+    def remove_file(self, file: File) -> None:
+        """Deletes a file; messages keep a mark of it."""
+        del self.space.files[file.id]
+        for place, ts in file.shares:
+            channel = self.space.channels[place]
+            said = channel.messages.get(ts)
+            if said is not None:
+                gone = {"id": file.id, "mode": "tombstone"}
+                said["files"] = [gone if one["id"] == file.id else one for one in said.get("files", [])]
+                self._published("message_changed", channel, said)
 
     def session(self, channel_id: str, thread_ts: str) -> dict[str, str] | None:
         """The session of a thread as a page or tester sees it."""

@@ -256,6 +256,7 @@ class Interactions:
         payload = {
             **common,
             "type": "message_action",
+            "user": {key: value for key, value in common["user"].items() if key != "username"},
             "channel": {"id": channel.id, "name": "directmessage" if channel.is_im else channel.name},
             "message_ts": said["ts"],
             "message": copy.deepcopy(shapes.message(channel, said, metadata=True)),

@@ -64,6 +64,7 @@ SMALL_WORKSPACE: dict[str, Any] = {
     ],
     "channels": [
         {"id": "CGENERAL", "name": "general", "members": ["UMAYA", "UJONAS", "UPRIYA", BOT_USER]},
+        {"id": "CRANDOM", "name": "random", "members": ["UMAYA", "UJONAS", "UPRIYA", BOT_USER]},
         {"id": "CFINANCE", "name": "finance", "members": ["UMAYA", "UJONAS", BOT_USER]},
         {"id": "COPS", "name": "ops", "members": ["UMAYA", "UPRIYA"]},
         {"id": "CPARTNERS", "name": "partners", "members": ["UMAYA", "UGUS", "UOLGA", BOT_USER]},
@@ -98,6 +99,7 @@ class AppDefinition:
     unfurl_domains: tuple[str, ...] = ()
     is_agent: bool = True
     rotates_tokens: bool = False
+    redirect_urls: tuple[str, ...] = ()
 
     @classmethod
     def from_manifest(cls, path: Path) -> "AppDefinition":
@@ -119,6 +121,7 @@ class AppDefinition:
             tuple(features.get("unfurl_domains", [])),
             "agent_view" in features or "assistant_view" in features,
             bool(settings.get("token_rotation_enabled")),
+            tuple(manifest.get("oauth_config", {}).get("redirect_urls", [])),
         )
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from loopback.control import MAX_BODY, SERVICES, CallLog, Clock, Faults, add_control, api_faults, serve
-from loopback.slack import methods  # noqa: F401  enters every method into the table
+from loopback.slack import fidelity, methods  # noqa: F401  the latter enters every method into the table
 from loopback.slack.api import WebApi
 from loopback.slack.delivery import Delivery
 from loopback.slack.desk import Desk
 from loopback.slack.envelopes import ACK_S
 from loopback.slack.interactions import Interactions
 from loopback.slack.limits import RateLimits
+from loopback.slack.oauth import InstallPages
 from loopback.slack.people import People
 from loopback.slack.seed import (
     APP_TOKEN,
@@ -73,6 +74,7 @@ async def start(
 
     With `request_urls` the app is reached by signed HTTP as soon as it answers there, else by Socket Mode.
     """
+    fidelity.watch(log)
     space = Workspace(workspace, clock)
     delivery = Delivery(log, faults, clock, ack_s)
     desk = Desk(space, delivery, Timers(clock), definition or AppDefinition())
@@ -117,7 +119,7 @@ def _build(desk: Desk, log: CallLog, faults: Faults, clock: Clock, limits: RateL
     app.router.add_post("/response/{team}/{id}", interactions.responded)
     app.router.add_get("/_local/app", settings.handle)
     app.router.add_post("/_local/app", settings.handle)
-    app.router.add_routes(sight.routes())
+    app.router.add_routes([*sight.routes(), *InstallPages(desk).routes()])
 
     async def stop(_: web.Application) -> None:
         desk.timers.forget()

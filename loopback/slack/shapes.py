@@ -10,6 +10,7 @@ from loopback.slack.seed import APP_ID, BOT_ID, BOT_USER
 from loopback.slack.state import Channel, File, Message, Workspace
 
 _HIDDEN = ("metadata",)
+PREVIEW_LINES, PREVIEW_CHARS = 5, 500
 
 
 def user(space: Workspace, id: str) -> dict[str, Any]:
@@ -162,38 +163,55 @@ def file(space: Workspace, one: File) -> dict[str, Any]:
     places = {place for place, _ in one.shares}
     of_type = {kind: [id for id in places if space.channels[id].type == kind] for kind in ("channel", "group", "im")}
     of_type["group"] += [id for id in places if space.channels[id].is_mpim]
-    return {
-        "id": one.id,
-        "created": one.created,
-        "timestamp": one.created,
-        "name": one.name,
-        "title": one.title,
-        "mimetype": mimetypes.guess_type(one.name)[0] or "application/octet-stream",
-        "filetype": suffix,
-        "pretty_type": suffix.upper(),
-        "user": one.user,
-        "user_team": space.team["id"],
-        "editable": False,
-        "size": len(one.content),
-        "mode": "hosted",
-        "is_external": False,
-        "external_type": "",
-        "is_public": "public" in shares,
-        "public_url_shared": False,
-        "display_as_bot": False,
-        "username": "",
-        "url_private": f"{url}/{one.name}",
-        "url_private_download": f"{url}/download/{one.name}",
-        "permalink": f"{space.url}/files/{one.user}/{one.id}/{one.name}",
-        "comments_count": 0,
-        "is_starred": False,
-        "shares": shares,
-        "channels": of_type["channel"],
-        "groups": of_type["group"],
-        "ims": of_type["im"],
-        "has_rich_preview": False,
-        "file_access": "visible",
-    }
+    remote = {"external_id": one.external_id, "external_url": one.external_url} if one.external_id else {}
+    return (
+        remote
+        | _preview(one)
+        | {
+            "id": one.id,
+            "created": one.created,
+            "timestamp": one.created,
+            "name": one.name,
+            "title": one.title,
+            "mimetype": mimetypes.guess_type(one.name)[0] or "application/octet-stream",
+            "filetype": suffix,
+            "pretty_type": suffix.upper(),
+            "user": one.user,
+            "user_team": space.team["id"],
+            "editable": False,
+            "size": len(one.content),
+            "mode": "external" if remote else "hosted",
+            "is_external": bool(remote),
+            "external_type": "app" if remote else "",
+            "is_public": "public" in shares,
+            "public_url_shared": one.public,
+            "display_as_bot": False,
+            "username": "",
+            "url_private": one.external_url or f"{url}/{one.name}",
+            "url_private_download": f"{url}/download/{one.name}",
+            "permalink": f"{space.url}/files/{one.user}/{one.id}/{one.name}",
+            "comments_count": 0,
+            "is_starred": False,
+            "shares": shares,
+            "channels": of_type["channel"],
+            "groups": of_type["group"],
+            "ims": of_type["im"],
+            "has_rich_preview": False,
+            "file_access": "visible",
+        }
+    )
+
+
+def _preview(one: File) -> dict[str, Any]:
+    """The first lines of a text file."""
+    if not (mimetypes.guess_type(one.name)[0] or "").startswith("text/") or one.external_id:
+        return {}
+    try:
+        lines = one.content.decode().splitlines()
+    except UnicodeDecodeError:
+        return {}
+    shown, more = lines[:PREVIEW_LINES], max(0, len(lines) - PREVIEW_LINES)
+    return {"preview": "\n".join(shown)[:PREVIEW_CHARS], "lines": len(lines), "lines_more": more}
 
 
 def permalink(space: Workspace, channel_id: str, ts: str, thread_ts: str | None) -> str:

@@ -115,6 +115,18 @@ class Scheduled:
     thread_ts: str | None = None
 
 
+@dataclass
+class Canvas:
+    """A document of sections; of a channel, or its owner's own."""
+
+    id: str
+    title: str
+    owner: str
+    sections: dict[str, str]
+    channel: str = ""
+    access: dict[str, str] = field(default_factory=dict)
+
+
 class Feed:
     """Tells every open page what changed."""
 
@@ -162,7 +174,11 @@ class Workspace:
         self.home_sources: dict[str, dict[str, Any]] = {}  # as published, to tell a change from a repetition
         self.modals: dict[str, list[dict[str, Any]]] = {}
         self.scheduled: dict[str, Scheduled] = {}
-        self.documents: dict[str, dict[str, Any]] = {}  # canvases, lists, calls and reminders by id
+        self.canvases: dict[str, Canvas] = {}
+        self.lists: dict[str, dict[str, Any]] = {}
+        self.calls: dict[str, dict[str, Any]] = {}
+        self.reminders: dict[str, dict[str, Any]] = {}
+        self.manifests: dict[str, dict[str, Any]] = {}  # of apps that were made by their manifest
         self._last_us = 0
         for one in self._seed["channels"]:
             self.channels[one["id"]] = Channel(

@@ -142,7 +142,7 @@ async def signed_http(stage, app):
         url = f"http://127.0.0.1:{server.addresses[0][1]}/slack/events"
         told = await stage.set(request_url=url)
         assert told["ok"], told
-        yield
+        yield url
     finally:
         await server.cleanup()
 

@@ -113,6 +113,7 @@ def test_a_modal_needs_a_title_of_24_characters_and_a_submit_for_inputs():
     assert view_problems({"type": "poster", "blocks": []})[0][1] == "/view/type"
 
 
+@pytest.mark.sends_wrong
 def test_a_refused_message_names_the_place_and_is_not_posted():
     async def scenario(stage):
         told = await stage.raw("chat.postMessage", channel="CFINANCE", text="x", blocks='[{"type": "header"}]')

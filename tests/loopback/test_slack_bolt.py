@@ -351,6 +351,7 @@ def test_a_rate_limit_says_how_long_to_wait():
     run(scenario)
 
 
+@pytest.mark.sends_wrong
 def test_pings_are_answered_with_their_own_payload():
     async def scenario(stage):
         opened = await stage.raw("apps.connections.open", token="xapp-local-cadre")

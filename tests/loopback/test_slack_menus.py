@@ -12,7 +12,7 @@ PICK = {
 
 def modal(title, **more):
     text = {"type": "plain_text", "text": title}
-    return {"type": "modal", "title": text, "blocks": [], "callback_id": title, **more}
+    return {"type": "modal", "title": text, "blocks": [{"type": "divider"}], "callback_id": title, **more}
 
 
 def takes_shortcuts(app, stage):

@@ -195,7 +195,7 @@ def test_closing_a_modal_is_told_and_a_trigger_opens_only_one_within_three_secon
         used = (await stage.next())["trigger_id"]
         await stage.act("maya", "submit", cancel=True)
         assert await stage.next() == "view_closed"
-        view = '{"type": "home", "blocks": []}'
+        view = '{"type": "home", "blocks": [{"type": "divider"}]}'
         assert (await stage.raw("views.open", trigger_id=used, view=view))["error"] == "exchanged_trigger_id"
 
     run(scenario, opens_modals)

@@ -2,11 +2,15 @@
 
 from loopback.slack.methods import (  # noqa: F401
     agents,
+    apps,
+    channels,
     chat,
     conversations,
+    documents,
     files,
     people,
     reactions,
     streams,
+    team,
     views,
 )

@@ -1,4 +1,4 @@
-"""`conversations.*` and `users.conversations`, with Slack's cursors."""
+"""Reading `conversations.*` and `users.conversations`, with Slack's cursors."""
 
 import base64
 from collections.abc import Sequence
@@ -6,13 +6,11 @@ from typing import Any, TypeVar
 
 from loopback.slack import shapes
 from loopback.slack.api import Call, method
-from loopback.slack.errors import Refused, bad_argument
-from loopback.slack.seed import BOT_USER
+from loopback.slack.errors import Refused
 from loopback.slack.state import Channel, Message
 
 T = TypeVar("T")
 
-MANAGE = "channels:manage|groups:write|mpim:write|channels:write"
 READ = "channels:read|groups:read|im:read|mpim:read"
 HISTORY = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
 KINDS = {"channel": "public_channel", "group": "private_channel", "im": "im", "mpim": "mpim"}
@@ -37,7 +35,9 @@ def list_conversations(call: Call) -> dict[str, Any]:
     shown = [
         one
         for one in call.space.channels.values()
-        if KINDS[one.type] in kinds and call.space.may_see(one, call.caller.user)
+        if KINDS[one.type] in kinds
+        and call.space.may_see(one, call.caller.user)
+        and not (one.is_archived and call.flag("exclude_archived"))
     ]
     page, more = paged(call, shown)
     channels = [shapes.channel(call.space, one, call.caller.user) for one in page]
@@ -63,6 +63,8 @@ def info(call: Call) -> dict[str, Any]:
     shown = shapes.channel(call.space, channel, call.caller.user)
     if not call.flag("include_num_members"):
         shown.pop("num_members", None)
+    if not call.caller.is_bot and call.caller.user in channel.members and not channel.is_im:
+        shown["last_read"] = channel.last_read.get(call.caller.user, "0000000000.000000")
     return {"channel": shown}
 
 
@@ -124,79 +126,3 @@ def replies(call: Call) -> dict[str, Any]:
         "has_more": bool(more["next_cursor"]),
     }
     return reply | ({"response_metadata": more} if more["next_cursor"] else {})
-
-
-@method("conversations.join", required=("channel",), scope="channels:join", tier=3)
-def join(call: Call) -> dict[str, Any]:
-    channel = call.channel(member=False)
-    if channel.is_private:
-        raise Refused("method_not_supported_for_channel_type")
-    already = call.caller.user in channel.members
-    call.desk.join(channel, call.caller.user)
-    shown = {"channel": shapes.channel(call.space, channel, call.caller.user)}
-    if already:
-        return {**shown, "warning": "already_in_channel", "response_metadata": {"warnings": ["already_in_channel"]}}
-    return shown
-
-
-@method("conversations.leave", required=("channel",), scope=MANAGE, tier=3)
-def leave(call: Call) -> dict[str, Any]:
-    channel = call.channel(member=False)
-    if call.caller.user not in channel.members:
-        return {"not_in_channel": True}
-    call.desk.leave(channel, call.caller.user)
-    return {}
-
-
-@method("conversations.invite", required=("channel", "users"), scope=MANAGE, tier=3)
-def invite(call: Call) -> dict[str, Any]:
-    channel = call.channel()
-    for user in call.listed("users"):
-        if user not in call.space.users:
-            raise Refused("user_not_found")
-        if user in channel.members:
-            raise Refused("already_in_channel")
-        call.desk.join(channel, user, inviter=call.caller.user)
-    return {"channel": shapes.channel(call.space, channel, call.caller.user)}
-
-
-@method("conversations.kick", required=("channel", "user"), scope=MANAGE, tier=3)
-def kick(call: Call) -> dict[str, Any]:
-    call.desk.leave(call.channel(), call.text("user"))
-    return {}
-
-
-@method("conversations.open", scope="im:write", tier=3)
-def open_conversation(call: Call) -> dict[str, Any]:
-    if call.text("channel"):
-        channel = call.channel()
-        return {"channel": shapes.channel(call.space, channel, call.caller.user), "no_op": True, "already_open": True}
-    users = call.listed("users")
-    if not users:
-        raise Refused("users_list_not_supplied")
-    if len(users) > 1:
-        raise bad_argument("only direct conversations of two are kept here")
-    if users[0] not in call.space.users:
-        raise Refused("user_not_found")
-    known = len(call.space.channels)
-    channel = call.space.direct(call.caller.user, users[0])
-    shown = {"id": channel.id}
-    if call.flag("return_im"):
-        shown = shapes.channel(call.space, channel, call.caller.user)
-    if len(call.space.channels) == known:
-        return {"channel": shown, "no_op": True, "already_open": True}
-    return {"channel": shown}
-
-
-@method("conversations.mark", required=("channel", "ts"), scope="channels:manage|channels:write", tier=3)
-def mark(call: Call) -> dict[str, Any]:
-    call.channel().last_read[call.caller.user] = call.text("ts")
-    return {}
-
-
-@method("conversations.setTopic", required=("channel",), scope="channels:manage|groups:write", tier=2)
-def set_topic(call: Call) -> dict[str, Any]:
-    channel = call.channel()
-    channel.topic = call.text("topic")
-    call.space.feed.publish("channel", channel=channel.id)
-    return {"channel": shapes.channel(call.space, channel, BOT_USER)}

@@ -1,4 +1,4 @@
-"""Who is who: `api.test`, `auth.test`, `apps.connections.open`, users, team and bots."""
+"""Who is who: `api.test`, `auth.test`, `apps.connections.open`, users and bots."""
 
 from typing import Any
 
@@ -65,16 +65,6 @@ def lookup_by_email(call: Call) -> dict[str, Any]:
         if shown["profile"].get("email") == call.text("email"):
             return {"user": shown}
     raise Refused("users_not_found")
-
-
-@method("team.info", scope="team:read", tier=3)
-def team_info(call: Call) -> dict[str, Any]:
-    team = call.space.team
-    icon = {"image_default": True}
-    url = f"{call.space.url}/"
-    domain = f"{team['domain']}.example"
-    told = {"id": team["id"], "name": team["name"], "url": url, "domain": team["domain"], "email_domain": domain}
-    return {"team": {**told, "icon": icon}}
 
 
 @method("bots.info", scope="users:read", tier=3)
