@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers screenshots clean
+.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean
 
 setup: $(READY)
 
@@ -65,6 +65,10 @@ conformance: setup
 
 conformance-servers: setup
 	$(BIN)/python -m tests.conformance.servers
+
+# Slack's own SDK tests against the local Slack: make conformance-slack SLACK_SDK_CHECKOUT=DIR
+conformance-slack: setup
+	$(BIN)/python -m pytest -n 0 -s tests/loopback/test_slack_sdk.py
 
 screenshots: setup
 	$(BIN)/python -m bench.screenshots

@@ -3,14 +3,23 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from loopback.slack.block_parts import (
+    ELEMENTS,
+    Problem,
+    Problems,
+    element_problems,
+    image_problems,
+    text_problems,
+    word_problems,
+)
+from loopback.slack.data_blocks import card, carousel, container, data_table, data_visualization, written
+
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 TABLE_CHARS = 10_000
 MARKDOWN_CHARS = 12_000
 TASK_STATUSES = ("pending", "in_progress", "complete", "error")
 
-Problem = tuple[str, str]  # what is wrong, and the JSON pointer to it
-Problems = Iterator[Problem]
 
 # The keys of each block besides type and block_id.
 _KEYS: dict[str, frozenset[str]] = {
@@ -33,20 +42,16 @@ _KEYS: dict[str, frozenset[str]] = {
         "video": "alt_text author_name description provider_icon_url provider_name thumbnail_url title title_url "
         "video_url",
         "alert": "text level",
+        "card": "hero_image icon title subtitle body actions",
+        "carousel": "elements",
+        "container": "title rich_text_title subtitle child_blocks width icon is_collapsible default_collapsed "
+        "has_header_divider",
+        "data_table": "caption rows page_size row_header_column_index",
+        "data_visualization": "title chart",
+        "call": "call_id api_decoration_available call",
     }.items()
 }
-_LOOSE = ("card", "carousel", "container", "data_table", "data_visualization", "call")
 _VIEW_ONLY = ("alert",)
-_ELEMENTS = {
-    "actions": (
-        *("button", "overflow", "checkboxes", "radio_buttons", "datepicker", "timepicker", "datetimepicker"),
-        *("static_select", "external_select", "users_select", "conversations_select", "channels_select"),
-        *("multi_static_select", "multi_external_select", "multi_users_select", "workflow_button"),
-        *("multi_conversations_select", "multi_channels_select", "icon_button"),
-    ),
-    "context_actions": ("feedback_buttons", "icon_button"),
-    "context": ("image", "plain_text", "mrkdwn"),
-}
 _COUNTS = {"actions": 25, "context": 10, "context_actions": 5}
 
 
@@ -58,6 +63,8 @@ def message_problems(blocks: Any) -> list[Problem]:
     kinds = [block["type"] for block in blocks]
     if kinds.count("table") > 1:
         problems.append(("only one table is allowed", "/blocks"))
+    if kinds.count("data_visualization") > 2:
+        problems.append(("no more than two charts are allowed", "/blocks"))
     if "plan" in kinds and "task_card" in kinds:
         problems.append(("plan and task_card are mutually exclusive", "/blocks"))
     written = sum(len(block["text"]) for block in blocks if block["type"] == "markdown")
@@ -78,7 +85,7 @@ def view_problems(view: Any) -> list[Problem]:
             problems.append(("missing required field: title", "/view"))
         for key in ("title", "submit", "close"):
             if key in view:
-                problems += _text(view[key], f"/view/{key}", 24, plain=True)
+                problems += text_problems(view[key], f"/view/{key}", 24, plain=True)
         has_input = any(isinstance(one, dict) and one.get("type") == "input" for one in view.get("blocks") or [])
         if has_input and "submit" not in view:
             problems.append(("submit is required when an input block is present", "/view"))
@@ -126,8 +133,6 @@ def _interactive(block: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 def _block(block: Mapping[str, Any], at: str, *, view: bool) -> Problems:
     kind = block.get("type")
-    if kind in _LOOSE:
-        return
     if kind not in _KEYS or (kind in _VIEW_ONLY and not view):
         yield f"unsupported type: {kind}", f"{at}/type"
         return
@@ -138,48 +143,29 @@ def _block(block: Mapping[str, Any], at: str, *, view: bool) -> Problems:
     checked = _CHECKS.get(kind)
     if checked is not None:
         yield from checked(block, at)
-
-
-def _text(text: Any, at: str, most: int, *, plain: bool = False) -> Problems:
-    if not isinstance(text, dict):
-        yield "missing required field or not a text object", at
-        return
-    if text.get("type") not in (("plain_text",) if plain else ("plain_text", "mrkdwn")):
-        yield "must be plain_text" if plain else "must be plain_text or mrkdwn", f"{at}/type"
-    for key in text.keys() - {"type", "text", "emoji", "verbatim"}:
-        yield f"invalid additional property: {key}", at
-    yield from _words(text.get("text"), f"{at}/text", most)
-
-
-def _words(text: Any, at: str, most: int) -> Problems:
-    if not isinstance(text, str) or not text:
-        yield "must be more than 0 characters", at
-    elif len(text) > most:
-        yield f"must be less than {most + 1} characters", at
+    for key in _INNER.get(kind, ()):
+        inner = block.get(key)
+        for number, child in enumerate(inner if isinstance(inner, list) else []):
+            if isinstance(child, dict):
+                yield from _block(child, f"{at}/{key}/{number}", view=view)
 
 
 def _section(block: Mapping[str, Any], at: str) -> Problems:
     fields = block.get("fields")
     if "text" in block or not fields:
-        yield from _text(block.get("text"), f"{at}/text", 3000)
+        yield from text_problems(block.get("text"), f"{at}/text", 3000)
     if fields is not None:
         if not isinstance(fields, list) or not 1 <= len(fields) <= 10:
             yield "must have 1 to 10 items", f"{at}/fields"
         else:
             for number, text in enumerate(fields):
-                yield from _text(text, f"{at}/fields/{number}", 2000)
+                yield from text_problems(text, f"{at}/fields/{number}", 2000)
     if "accessory" in block:
-        yield from _element(block["accessory"], f"{at}/accessory", (*_ELEMENTS["actions"], "image"))
+        yield from element_problems(block["accessory"], f"{at}/accessory", (*ELEMENTS["actions"], "image"))
 
 
 def _header(block: Mapping[str, Any], at: str) -> Problems:
-    yield from _text(block.get("text"), f"{at}/text", 150, plain=True)
-
-
-def _image(block: Mapping[str, Any], at: str) -> Problems:
-    if not (block.get("image_url") or block.get("slack_file")):
-        yield "missing required field: image_url", at
-    yield from _words(block.get("alt_text"), f"{at}/alt_text", 2000)
+    yield from text_problems(block.get("text"), f"{at}/text", 150, plain=True)
 
 
 def _with_elements(block: Mapping[str, Any], at: str) -> Problems:
@@ -191,49 +177,23 @@ def _with_elements(block: Mapping[str, Any], at: str) -> Problems:
     for number, element in enumerate(elements):
         where = f"{at}/elements/{number}"
         if kind == "context" and isinstance(element, dict) and element.get("type") in ("plain_text", "mrkdwn"):
-            yield from _text(element, where, 3000)
+            yield from text_problems(element, where, 3000)
         else:
-            yield from _element(element, where, _ELEMENTS[kind])
-
-
-def _element(element: Any, at: str, kinds: tuple[str, ...]) -> Problems:
-    if not isinstance(element, dict) or element.get("type") not in kinds:
-        yield "unsupported element type", f"{at}/type"
-        return
-    if len(str(element.get("action_id", ""))) > 255:
-        yield "must be less than 256 characters", f"{at}/action_id"
-    kind = element["type"]
-    if kind == "button":
-        yield from _text(element.get("text"), f"{at}/text", 75, plain=True)
-        for key, most in (("value", 2000), ("url", 3000), ("accessibility_label", 75)):
-            if key in element:
-                yield from _words(element[key], f"{at}/{key}", most)
-        if element.get("style", "primary") not in ("primary", "danger"):
-            yield "must be primary or danger", f"{at}/style"
-    elif kind == "image":
-        yield from _image(element, at)
-    elif kind == "feedback_buttons":
-        for key in ("positive_button", "negative_button"):
-            if not isinstance(element.get(key), dict):
-                yield f"missing required field: {key}", at
-    options = element.get("options")
-    most = 5 if kind == "overflow" else 10 if kind in ("checkboxes", "radio_buttons") else 100
-    if options is not None and (not isinstance(options, list) or not 1 <= len(options) <= most):
-        yield f"must have 1 to {most} items", f"{at}/options"
+            yield from element_problems(element, where, ELEMENTS[kind])
 
 
 def _input(block: Mapping[str, Any], at: str) -> Problems:
-    yield from _text(block.get("label"), f"{at}/label", 2000, plain=True)
-    kinds = (*_ELEMENTS["actions"], "plain_text_input", "rich_text_input", "email_text_input", "url_text_input")
-    yield from _element(block.get("element"), f"{at}/element", (*kinds, "number_input", "file_input"))
+    yield from text_problems(block.get("label"), f"{at}/label", 2000, plain=True)
+    kinds = (*ELEMENTS["actions"], "plain_text_input", "rich_text_input", "email_text_input", "url_text_input")
+    yield from element_problems(block.get("element"), f"{at}/element", (*kinds, "number_input", "file_input"))
 
 
 def _markdown(block: Mapping[str, Any], at: str) -> Problems:
-    yield from _words(block.get("text"), f"{at}/text", MARKDOWN_CHARS)
+    yield from word_problems(block.get("text"), f"{at}/text", MARKDOWN_CHARS)
 
 
 def _plan(block: Mapping[str, Any], at: str) -> Problems:
-    yield from _words(block.get("title"), f"{at}/title", 256)
+    yield from word_problems(block.get("title"), f"{at}/title", 256)
     tasks = block.get("tasks", [])
     if not isinstance(tasks, list) or len(tasks) > 50:
         yield "no more than 50 items allowed", f"{at}/tasks"
@@ -253,8 +213,8 @@ def _plan(block: Mapping[str, Any], at: str) -> Problems:
 
 
 def _task(task: Mapping[str, Any], at: str) -> Problems:
-    yield from _words(task.get("task_id"), f"{at}/task_id", 255)
-    yield from _words(task.get("title"), f"{at}/title", 256)
+    yield from word_problems(task.get("task_id"), f"{at}/task_id", 255)
+    yield from word_problems(task.get("title"), f"{at}/title", 256)
     if task.get("status", "pending") not in TASK_STATUSES:
         yield f"must be one of {', '.join(TASK_STATUSES)}", f"{at}/status"
     for key in ("details", "output"):
@@ -262,6 +222,12 @@ def _task(task: Mapping[str, Any], at: str) -> Problems:
             yield "must be a rich_text block", f"{at}/{key}"
     if not isinstance(task.get("sources", []), list):
         yield "must be an array", f"{at}/sources"
+
+
+def _alert(block: Mapping[str, Any], at: str) -> Problems:
+    yield from text_problems(block.get("text"), f"{at}/text", 200)
+    if block.get("level", "default") not in ("default", "info", "warning", "error", "success"):
+        yield "must be default, info, warning, error or success", f"{at}/level"
 
 
 def _table(block: Mapping[str, Any], at: str) -> Problems:
@@ -276,24 +242,15 @@ def _table(block: Mapping[str, Any], at: str) -> Problems:
         for column, cell in enumerate(row):
             if not isinstance(cell, dict) or cell.get("type") not in ("raw_text", "raw_number", "rich_text"):
                 yield "unsupported cell type", f"{at}/rows/{number}/{column}/type"
-    if sum(map(_letters, rows)) > TABLE_CHARS:
+    if sum(map(written, rows)) > TABLE_CHARS:
         yield f"no more than {TABLE_CHARS} characters allowed in a table", f"{at}/rows"
 
 
-def _letters(value: Any) -> int:
-    """The characters a reader sees in a row or cell."""
-    if isinstance(value, list):
-        return sum(map(_letters, value))
-    if isinstance(value, dict):
-        own = len(value["text"]) if isinstance(value.get("text"), str) else 0
-        return own + sum(_letters(inner) for inner in value.values() if isinstance(inner, (list, dict)))
-    return 0
-
-
+_INNER = {"carousel": ("elements",), "container": ("child_blocks",)}
 _CHECKS: dict[str, Callable[[Mapping[str, Any], str], Problems]] = {
     "section": _section,
     "header": _header,
-    "image": _image,
+    "image": image_problems,
     "actions": _with_elements,
     "context": _with_elements,
     "context_actions": _with_elements,
@@ -302,4 +259,10 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any], str], Problems]] = {
     "plan": _plan,
     "task_card": _task,
     "table": _table,
+    "alert": _alert,
+    "card": card,
+    "carousel": carousel,
+    "container": container,
+    "data_table": data_table,
+    "data_visualization": data_visualization,
 }

@@ -26,6 +26,26 @@ def table(rows, columns, cell="1"):
     return {"type": "table", "rows": [[{"type": "raw_text", "text": cell}] * columns for _ in range(rows)]}
 
 
+def data_table(rows, columns, cell="1"):
+    return {**table(rows, columns, cell), "type": "data_table", "caption": "Spend"}
+
+
+def chart(series, points):
+    names = [f"p{n}" for n in range(points)]
+    data = [{"label": name, "value": 1} for name in names]
+    plotted = [{"name": f"s{n}", "data": data} for n in range(series)]
+    shown = {"type": "bar", "series": plotted, "axis_config": {"categories": names}}
+    return {"type": "data_visualization", "title": "Spend", "chart": shown}
+
+
+def card(**more):
+    return {"type": "card", "title": text("x" * 150), "body": text("x" * 200), "actions": [button("a")], **more}
+
+
+def container(children, **more):
+    return {"type": "container", "title": text("Group", "plain_text"), "child_blocks": [section()] * children, **more}
+
+
 RICH = {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "x"}]}]}
 
 
@@ -43,7 +63,10 @@ RICH = {"type": "rich_text", "elements": [{"type": "rich_text_section", "element
         [{"type": "context", "elements": [text("x"), {"type": "image", "image_url": "http://x", "alt_text": "x"}]}],
         [{"type": "markdown", "text": "x" * 12_000}],
         [RICH, {"type": "divider"}],
-        [{"type": "data_table", "anything": "newer than the models"}],
+        [data_table(201, 20)],
+        [chart(12, 20)] * 2,
+        [{"type": "carousel", "elements": [card()] * 10}],
+        [container(10, is_collapsible=True, default_collapsed=True)],
     ],
     ids=str,
 )
@@ -86,6 +109,20 @@ def test_blocks_within_the_limits_pass(blocks):
         ([table(100, 20, "x" * 6)], "/blocks/0/rows"),
         ([table(1, 1), table(1, 1)], "/blocks"),
         ([{"type": "markdown", "text": "x" * 7000}] * 2, "/blocks"),
+        ([data_table(202, 1)], "/blocks/0/rows"),
+        ([data_table(1, 1)], "/blocks/0/rows"),
+        ([data_table(100, 20, "x" * 11)], "/blocks/0/rows"),
+        ([{**data_table(2, 1), "caption": ""}], "/blocks/0/caption"),
+        ([chart(13, 1)], "/blocks/0/chart/series"),
+        ([chart(1, 21)], "/blocks/0/chart/axis_config/categories"),
+        ([chart(1, 1)] * 3, "/blocks"),
+        ([card(title=text("x" * 151))], "/blocks/0/title/text"),
+        ([card(body=text("x" * 201))], "/blocks/0/body/text"),
+        ([card(actions=[button(f"a{n}") for n in range(4)])], "/blocks/0/actions"),
+        ([{"type": "carousel", "elements": [card()] * 11}], "/blocks/0/elements"),
+        ([{"type": "carousel", "elements": [card(body=text(""))]}], "/blocks/0/elements/0/body/text"),
+        ([container(11)], "/blocks/0/child_blocks"),
+        ([container(1, width="huge")], "/blocks/0/width"),
     ],
     ids=str,
 )

@@ -177,6 +177,7 @@ def test_what_the_lead_attached_is_in_the_thread_once(tmp_path, monkeypatch, met
     scene(tmp_path, play, dispatch=False)
 
 
+@pytest.mark.sends_wrong
 def test_files_that_slack_refuses_are_told_and_do_not_hold_up_the_thread(tmp_path):
     async def play(on):
         ts = (await on.act("maya", "post", channel="finance", text="review"))["ts"]

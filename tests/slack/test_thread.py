@@ -230,6 +230,7 @@ def test_a_scheduled_answer_stands_alone_in_the_channel(tmp_path):
     scene(tmp_path, play)
 
 
+@pytest.mark.sends_wrong
 def test_what_slack_refuses_to_draw_is_still_said(tmp_path):
     async def play(on):
         ts = await asked(on)
