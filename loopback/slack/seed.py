@@ -100,6 +100,7 @@ class AppDefinition:
     is_agent: bool = True
     rotates_tokens: bool = False
     redirect_urls: tuple[str, ...] = ()
+    bot_name: str = ""
 
     @classmethod
     def from_manifest(cls, path: Path) -> "AppDefinition":
@@ -122,6 +123,7 @@ class AppDefinition:
             "agent_view" in features or "assistant_view" in features,
             bool(settings.get("token_rotation_enabled")),
             tuple(manifest.get("oauth_config", {}).get("redirect_urls", [])),
+            features.get("bot_user", {}).get("display_name", ""),
         )
 
 
@@ -129,6 +131,13 @@ def load_workspace(path: Path) -> dict[str, Any]:
     """A workspace.json."""
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
+
+
+def with_bot(workspace: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The workspace with its app called `name`."""
+    called = {"name": re.sub(r"[^\w.-]+", "-", name.lower()), "real_name": name}
+    users = [one | called if one["id"] == BOT_USER else one for one in workspace["users"]]
+    return {**workspace, "users": users}
 
 
 def with_export(workspace: Mapping[str, Any], export: Path) -> dict[str, Any]:
