@@ -215,6 +215,7 @@ def test_what_slack_does_not_say_in_time_is_held_and_worked_when_it_does(tmp_pat
     scene(tmp_path, play)
 
 
+@pytest.mark.sends_wrong
 def test_without_the_permission_to_see_people_everybody_is_told_the_fix(tmp_path):
     async def play(on):
         await on.act("maya", "post", **MENTION)
