@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import urllib.request
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -43,6 +44,7 @@ class _Environment(BaseSettings):
     plan_ask: int = Field(default=12, ge=0, validation_alias="CADRE_PLAN_ASK")
     plan_ask_cost: Decimal = Field(default=Decimal(10), ge=0, validation_alias="CADRE_PLAN_ASK_COST")
     mcp_servers: str = Field(default="", validation_alias="CADRE_MCP_SERVERS")
+    web_allow: str = Field(default="", validation_alias="CADRE_WEB_ALLOW")
     slack_api_url: str = Field(default="", validation_alias="SLACK_API_URL")
     slack_bot_token: str = Field(default="", validation_alias="SLACK_BOT_TOKEN")
     slack_app_token: str = Field(default="", validation_alias="SLACK_APP_TOKEN")
@@ -81,6 +83,7 @@ class Settings:
     budget_approvers: tuple[str, ...] = ()  # who may raise a limit that belongs to a channel or to all
     price_as: str = ""  # the model that offline runs are priced as
     plan_ask: int = 12  # a plan of more tasks is shown for approval first; 0: never
+    web_allow: tuple[str, ...] = ()  # hosts that agents may fetch from without the request naming the page
     plan_ask_cost: Decimal = Decimal(10)  # and one that will likely cost more US dollars; 0: never
 
 
@@ -127,6 +130,7 @@ def load() -> Settings:
         budgets={"run": env.budget_run, "channel": env.budget_channel, "org": env.budget_org},
         budget_approvers=tuple(env.budget_approvers.replace(",", " ").split()),
         price_as=env.price_as,
+        web_allow=_hosts(env.web_allow),
         plan_ask=env.plan_ask,
         plan_ask_cost=env.plan_ask_cost,
     )
@@ -164,6 +168,15 @@ def _read(file: Path) -> _Environment:
         return _Environment(_env_file=file)  # type: ignore[call-arg]
     except ValueError as error:
         raise OperatorMustFix(f"A setting cannot be read: {error}") from error
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """Hosts, each alone or with `*.` before it. Raises OperatorMustFix for one that is none."""
+    hosts = tuple(text.lower().replace(",", " ").split())
+    for host in hosts:
+        if not re.fullmatch(r"(?:\*\.)?(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+", host):
+            raise OperatorMustFix(f"CADRE_WEB_ALLOW: {host} is no host such as example.org or *.example.org.")
+    return hosts
 
 
 def _is_local(url: str) -> bool:

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 GOOGLE = "google"
-CHANNEL = {"read_channel": "channel"}
+CHANNEL = "channel"
+OWN = {"read_channel": CHANNEL, "web_fetch": "web"}  # what our own tools reach
 BULK = "work_through"  # reads whole folders
 SKILL_IN = {"run_script": "skill", "skill_open": "name"}  # the argument that names a skill
 
@@ -93,7 +94,7 @@ def _outside(call: Call) -> str:
         return f"the role's data are {', '.join(call.data) or 'its own files'}, not {source}"
     folder = str(args.get("folder", "")) if call.tool == BULK else ""
     reached = GOOGLE if folder else source
-    if call.connectors is not None and reached not in ("", CHANNEL["read_channel"], *call.connectors):
+    if call.connectors is not None and reached not in ("", CHANNEL, *call.connectors):
         return f"work of this channel may reach {', '.join(call.connectors) or 'no connector'}, not {reached}"
     if folder and not reaches(call.data, GOOGLE, (folder,)):
         return f"the role's data are {', '.join(call.data or ()) or 'its own files'}, not the folder {folder}"
@@ -103,7 +104,7 @@ def _outside(call: Call) -> str:
 def source_of(tool: str) -> str:
     """The connector that a tool reaches, by its name; "" for one of our own."""
     family, _, rest = tool.partition("__")
-    return rest.partition("__")[0] if family == "mcp" else family if rest else CHANNEL.get(tool, "")
+    return rest.partition("__")[0] if family == "mcp" else family if rest else OWN.get(tool, "")
 
 
 def reaches(data: tuple[str, ...] | None, source: str, names: Sequence[str]) -> bool:

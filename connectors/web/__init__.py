@@ -1,0 +1,1 @@
+"""Pages of the web, fetched only from where it is allowed and only from public addresses."""
