@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean
+.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents
 
 setup: $(READY)
 
@@ -69,6 +69,10 @@ conformance-servers: setup
 # Slack's own SDK tests against the local Slack: make conformance-slack SLACK_SDK_CHECKOUT=DIR
 conformance-slack: setup
 	$(BIN)/python -m pytest -n 0 -s tests/loopback/test_slack_sdk.py
+
+# Every real document beside the checkout, read behind walls: all lines accounted for.
+bench-documents: setup
+	$(BIN)/python -m bench.documents
 
 screenshots: setup
 	$(BIN)/python -m bench.screenshots
