@@ -53,6 +53,7 @@ from bot.tools.steering import steering_tools
 from bot.tools.tables import table_tools
 from bot.tools.team import team_tools
 from bot.tools.web import web_tools
+from bot.tools.writing import WritingTools
 from connectors.web.fetch import Web
 
 log = structlog.get_logger()
@@ -147,7 +148,7 @@ class Worker:
                 *steering_tools(), *team_tools(s.plan_ask, s.plan_ask_cost), *file_tools(), *table_tools(),
                 *script_tools(library), *skill_tools(library), *bulk_tools(library, accounts, name),
                 *page_tools(self.figure_page), *redline_tools(), *channel_tools(permalinks),
-                *web_tools(Web(), s.web_allow),
+                *web_tools(Web(), s.web_allow), *WritingTools(self.figure_page).tools(),
                 *google.tools(), *GoogleWrites(google).tools(),
             ],
             ready=mcp.catalogue.ready,
