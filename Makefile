@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents
+.PHONY: setup demo test check drill-kill bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents beancount
 
 setup: $(READY)
 
@@ -69,6 +69,12 @@ conformance-servers: setup
 # Slack's own SDK tests against the local Slack: make conformance-slack SLACK_SDK_CHECKOUT=DIR
 conformance-slack: setup
 	$(BIN)/python -m pytest -n 0 -s tests/loopback/test_slack_sdk.py
+
+# Beancount is under the GPL: it is installed apart, and read from in a process of its own.
+beancount: setup
+	$(PYTHON) -m venv build/beancount
+	build/beancount/bin/python -m pip install --quiet --disable-pip-version-check 'beancount>=3,<4' beanquery
+	CADRE_BEANCOUNT_PYTHON=build/beancount/bin/python $(BIN)/python -m pytest -n 0 tests/connectors/test_beancount.py
 
 # Every real document beside the checkout, read behind walls: all lines accounted for.
 bench-documents: setup

@@ -1,4 +1,4 @@
-"""Reads a folder of CSV and XLSX files into ledger lines: tables are understood by their columns, never by name."""
+"""Reads a folder of CSV, XLSX and Beancount files into ledger lines: tables are understood by their columns."""
 
 import functools
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 from connectors.documents.columns import TOTAL_ROW
 from connectors.documents.tables import DocumentError, Grid, read_grid
 from connectors.documents.words import header_words, number_of, period_of, role_by_words
+from connectors.ledger.beancount import is_beancount, read_beancount
 from connectors.ledger.lines import Account, Contents, LedgerError, Line
 
 TABLE_FILES = (".csv", ".tsv", ".gz", ".xlsx")
@@ -140,6 +141,17 @@ def read_folder(folder: Path) -> Contents:
             not_entries.append(f"{table.grid.place}: {reason}.")
             continue
         unknown += [f"{table.grid.place}: {label}" for label in table.unknown]
+    for path in sorted(root.rglob("*")):
+        if not is_beancount(path) or not path.is_file():
+            continue
+        try:
+            more, known, complaints = read_beancount(path, path.relative_to(root).as_posix())
+        except LedgerError as error:
+            not_entries.append(str(error))
+            continue
+        lines += more
+        accounts.update(known)
+        not_entries += complaints
     return Contents(
         tuple(sorted(lines, key=lambda line: line.order)), accounts, tuple(unknown), tuple(not_entries), named
     )
@@ -147,7 +159,7 @@ def read_folder(folder: Path) -> Contents:
 
 def _tables(root: Path, unreadable: list[str]) -> Iterator[Table]:
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in TABLE_FILES or not path.is_file():
+        if path.suffix.lower() not in TABLE_FILES or not path.is_file() or is_beancount(path):
             continue
         name = path.relative_to(root).as_posix()
         try:
