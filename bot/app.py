@@ -41,6 +41,7 @@ from bot.tools.channel import channel_tools
 from bot.tools.files import file_tools
 from bot.tools.google import GoogleTools
 from bot.tools.google_accounts import Emails, connect
+from bot.tools.google_desk import GoogleDesk
 from bot.tools.google_writer import GoogleWriter
 from bot.tools.google_writes import GoogleWrites
 from bot.tools.mcp.tools import McpTools
@@ -139,6 +140,7 @@ class Worker:
         await model.learn({role.model: role.place for role in all_roles(library) if role.model} | rules.models)
         accounts = connect(s.google_base_url, s.google_credentials, delegate=s.google_delegate, emails=self.emails)
         google = GoogleTools(accounts, self.figure_page)
+        writes = GoogleWrites(google)
         vault = Vault.open_home(s.home, s.secret_key)
         grants = Grants(self.db, vault)
         mcp = McpTools(s.mcp_servers, self.db, vault, grants, os.environ, self.figure_page)
@@ -149,7 +151,7 @@ class Worker:
                 *script_tools(library), *skill_tools(library), *bulk_tools(library, accounts, name),
                 *page_tools(self.figure_page), *redline_tools(), *channel_tools(permalinks),
                 *web_tools(Web(), s.web_allow), *WritingTools(self.figure_page).tools(),
-                *google.tools(), *GoogleWrites(google).tools(),
+                *google.tools(), *writes.tools(), *GoogleDesk(google, writes).tools(),
             ],
             ready=mcp.catalogue.ready,
         )  # fmt: skip

@@ -163,15 +163,17 @@ async def _model(settings: Settings) -> Finding:
 
 
 async def _google(settings: Settings) -> Finding:
-    from bot.tools.google import connect
+    from bot.tools.google_accounts import connect
 
-    workspace = await asyncio.to_thread(connect, settings.google_base_url, settings.google_credentials)
-    if workspace is None:
+    accounts = await asyncio.to_thread(connect, settings.google_base_url, settings.google_credentials)
+    if accounts is None:
         return Finding("google", True, "not connected", "To connect it, set GOOGLE_APPLICATION_CREDENTIALS.")
+    if settings.google_delegate:
+        return Finding("google", True, "a service account that acts as each requester")
     try:
-        files = await workspace.list_files()
+        files = await (await accounts.of("", "")).list_files()
     finally:
-        await asyncio.to_thread(workspace.close)
+        await asyncio.to_thread(accounts.close)
     return Finding("google", True, f"{len(files)} files can be seen")
 
 

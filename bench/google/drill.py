@@ -72,7 +72,8 @@ def picture(google: Standin) -> Any:
     kept = {f["id"] for f in files}
     docs = {i: [d["title"], d["content"]] for i, d in state["docs"].items() if i in kept}
     sheets = {i: [s["title"], s["tabs"]] for i, s in state["sheets"].items() if i in kept}
-    return {"files": [{k: f[k] for k in seen} for f in files], "docs": docs, "sheets": sheets}
+    drafts = {who: mine for who, mine in state["drafts"].items() if mine}
+    return {"files": [{k: f[k] for k in seen} for f in files], "docs": docs, "sheets": sheets, "drafts": drafts}
 
 
 def once(google: Standin, kind: Kind, op: str, struck: list[tuple[str, str]], count: Count) -> None:

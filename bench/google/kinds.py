@@ -20,6 +20,7 @@ from connectors.google import (
     FileUpload,
     FolderCreate,
     Insertion,
+    MailDraft,
     Replacement,
     SheetCells,
     SheetChart,
@@ -186,6 +187,12 @@ KINDS = (
         "share", ("drive.permissions.create",), lambda g: FileShare(g.named("Plan"), "ada@example.com", "commenter"),
         lambda g: sum(p.get("emailAddress") == "ada@example.com" for p in _live(g, "Plan")[0]["permissions"]),
         lambda g: g.act("share", file="Plan", **{"with": "ada"}, role="writer"), ("drive.permissions.delete",),
+    ),
+    Kind(
+        "draft of a mail", ("gmail.users.drafts.create",),
+        lambda _: MailDraft(("ada@example.com",), "The plan", "Dear Ada,\n\nit is ready.\n"),
+        lambda g: len(g.state()["drafts"].get("cadre", ())), lambda g: g.act("write", draft="The plan", text="Hi"),
+        ("gmail.users.drafts.delete",), guarded=False,
     ),
 )  # fmt: skip
 

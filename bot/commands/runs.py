@@ -65,7 +65,7 @@ def runs_stop(run_id: str) -> None:
 
 @runs.command("undo")
 def runs_undo(run_id: str, as_json: AsJson = False) -> None:
-    """Undo what a run wrote to shared documents, except where somebody changed it since; its thread tells the rest."""
+    """Undo what a run wrote to shared documents, except where somebody changed it since; its thread tells."""
     from bot.coordinator.undo import ask_as_operator
 
     refused = write(lambda tx: ask_as_operator(tx, run_id))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,20 +24,15 @@ from connectors import errors as e
 from connectors.documents import confined
 from connectors.documents.columns import understand, write_long
 from connectors.documents.tables import DocumentError, Grid, grid_from_rows, write_grid
-from connectors.google import (
-    DriveFile,
-    GoogleWorkspace,
-)
+from connectors.google import DriveFile, GoogleWorkspace, Passage, SheetGrid, Slide
 
 T = TypeVar("T")
-PREVIEW_ROWS = 25
-PREVIEW_TEXT = 6_000
 DOC_HEAD = 1_200  # characters of a document shown at once
 LIST_ROOM = 16_000  # lists of files and of tables stay whole, up to this
-READ_PAUSES_S = (0.3, 1.0, 3.0)
 SOURCE = "google"
 SHEET = "application/vnd.google-apps.spreadsheet"
 DOC = "application/vnd.google-apps.document"
+SLIDES = "application/vnd.google-apps.presentation"
 
 
 class ListArgs(Args):
@@ -104,11 +101,13 @@ class GoogleTools:
             raise ModelMustRetry(f"{file.name} is a spreadsheet; google__sheets_read reads it.")
 
         async def fetch() -> bytes:
+            if file.mime_type == SLIDES:
+                return slides_text(await google.slides(file.id)).encode()
             is_doc = file.mime_type == DOC
             return (await google.read_doc(file.id)).encode() if is_doc else await google.download(file.id)
 
         answer = await self._shared(ctx, reader, file, "google__drive_fetch", fetch)
-        plain = safe_name(file.name) + (".md" if file.mime_type == DOC else "")
+        plain = safe_name(file.name) + (".md" if file.mime_type in (DOC, SLIDES) else "")
         name = await asyncio.to_thread(ctx.workspace.write, f"files/{plain}", answer.data)
         shown = {"ok": True, "name": file.name, "url": file.url, "file": name, "bytes": len(answer.data)}
         return Outcome(shown, files=(name,), labels=shared(ctx, answer))
@@ -122,14 +121,14 @@ class GoogleTools:
 
         async def fetch() -> bytes:
             tabs = await google.read_sheet(file.id)
-            return json.dumps([{"title": one.title, "url": one.url, "rows": one.rows} for one in tabs]).encode()
+            return json.dumps([_tab(one) for one in tabs]).encode()
 
         answer = await self._shared(ctx, reader, file, "google__sheets_read", fetch)
         tabs = {one["title"]: one for one in json.loads(answer.data)}
         if tab:
             chosen = {title: one for title, one in tabs.items() if title.lower() == tab.lower()}
             if not chosen:
-                raise ModelMustRetry(f"The spreadsheet has no tab {tab!r}; it has {', '.join(tabs)}.")
+                raise ModelMustRetry(f"The sheet {file.name!r} has no tab {tab!r}; its tabs are {', '.join(tabs)}.")
             tabs = chosen
         grids = [grid_from_rows(file.name, title, one["rows"]) for title, one in tabs.items()]
 
@@ -138,6 +137,11 @@ class GoogleTools:
             return f"{url}{'&' if '#' in url else '#'}range={cell}"
 
         kept = await asyncio.to_thread(_keep_grids, ctx, file, grids, cell_url)
+        for item in kept:
+            cells = [[cell, *one] for cell, one in tabs[item["tab"]]["cells"].items()]
+            if cells:
+                item["cells_file"] = f"{item['file'].removesuffix('.csv')}.cells.csv"
+                _write_csv(ctx, item["cells_file"], ["cell", "formula", "format", "link"], cells)
         shown = {"ok": True, "name": file.name, "url": file.url, "files": kept}
         return Outcome(shown, files=_names(kept), labels=shared(ctx, answer))
 
@@ -146,16 +150,20 @@ class GoogleTools:
         reader, file = await self.about(ctx, args.file_id)
 
         async def fetch() -> bytes:
-            return (await google.read_doc(file.id)).encode()
+            text, passages = await google.read_doc(file.id), await google.passages(file.id)
+            return json.dumps({"text": text, "places": [_passage(one) for one in passages]}).encode()
 
         answer = await self._shared(ctx, reader, file, "google__docs_read", fetch)
-        text = answer.data.decode()
-        name = ctx.workspace.write(f"docs/{safe_name(file.name)}.md", answer.data)
+        told = json.loads(answer.data)
+        text, stem = told["text"], f"docs/{safe_name(file.name)}"
+        name = ctx.workspace.write(f"{stem}.md", text.encode())
+        _write_csv(ctx, f"{stem}.places.csv", ["style", "text", "url"], told["places"])
         shown: Json = {"ok": True, "name": file.name, "url": file.url, "file": name, "characters": len(text)}
+        shown["places_file"] = f"{stem}.places.csv"
         shown["text"] = text[:DOC_HEAD]
         if len(text) > DOC_HEAD:
             shown["next_offset"] = DOC_HEAD  # read_file goes on from there
-        return Outcome(shown, files=(name,), labels=shared(ctx, answer))
+        return Outcome(shown, files=(name, shown["places_file"]), labels=shared(ctx, answer))
 
     async def about(self, ctx: ToolContext, file_id: str) -> tuple[reads.Reader, DriveFile]:
         """For whom this reads, and the file as it is now; whether it may be read is Google's answer each time."""
@@ -209,9 +217,11 @@ class GoogleTools:
                  "workspace.", read, self.read_file, FileArgs, room=LIST_ROOM),
             Tool("google__drive_fetch", "Bring a file of the Drive into your workspace as it is, to work through it.",
                  read, self.fetch_file, FileArgs),
-            Tool("google__sheets_read", "Read a spreadsheet; each tab becomes files of your workspace.", read,
+            Tool("google__sheets_read", "Read a spreadsheet; each tab becomes files of your workspace, formulas "
+                 "and formats in one of their own.", read,
                  self.read_sheet, SheetArgs, room=LIST_ROOM),
-            Tool("google__docs_read", "Read a document as text.", read, self.read_doc, FileArgs),
+            Tool("google__docs_read", "Read a document as text; its paragraphs with the address of each go to "
+                 "a file.", read, self.read_doc, FileArgs),
         ]  # fmt: skip
 
 
@@ -220,7 +230,33 @@ def _shown(file: DriveFile) -> Json:
 
 
 def _names(kept: list[Json]) -> tuple[str, ...]:
-    return tuple(item[key] for item in kept for key in ("file", "long_file") if key in item)
+    return tuple(item[key] for item in kept for key in ("file", "long_file", "cells_file") if key in item)
+
+
+def _tab(grid: SheetGrid) -> Json:
+    """A tab as it is kept: its values, and what stands behind and on its cells."""
+    names = {**grid.formulas, **grid.formats, **grid.links}
+    cells = {n: [grid.formulas.get(n, ""), grid.formats.get(n, ""), grid.links.get(n, "")] for n in names}
+    return {"title": grid.title, "url": grid.url, "rows": grid.rows, "cells": cells}
+
+
+def _passage(one: Passage) -> list[str]:
+    return [one.style, one.text, one.url]
+
+
+def slides_text(slides: Iterable[Slide]) -> str:
+    """A presentation as Markdown: a heading with its link for each slide, its words, its notes."""
+    parts = []
+    for one in slides:
+        notes = f"\n\nNotes: {one.notes}" if one.notes else ""
+        parts.append(f"## [Slide {one.number}]({one.url}) {one.title}".rstrip() + f"\n\n{one.text}{notes}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _write_csv(ctx: ToolContext, name: str, head: list[str], rows: list[list[str]]) -> None:
+    out = io.StringIO()
+    csv.writer(out).writerows([head, *rows])
+    ctx.workspace.write(name, out.getvalue().encode())
 
 
 def _keep_grids(

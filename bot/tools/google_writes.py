@@ -115,12 +115,12 @@ class GoogleWrites:
 
     async def create_doc(self, ctx: ToolContext, args: DocArgs) -> Outcome:
         """Stage a new document; its text is final, with every placeholder filled by code."""
-        text = await self._cited(ctx, ctx.workspace.text(args.file), args.file)
+        text = await self.cited(ctx, ctx.workspace.text(args.file), args.file)
         change = g.DocCreate(title=args.title, markdown=text)
         post = {"title": args.title, "markdown": text[:PREVIEW_TEXT], "length": len(text)}
-        return await self._stage(ctx, "docs_create", change, f"doc:{args.title}", post)
+        return await self.stage(ctx, "docs_create", change, f"doc:{args.title}", post)
 
-    async def _cited(self, ctx: ToolContext, source: str, name: str, known: str = "") -> str:
+    async def cited(self, ctx: ToolContext, source: str, name: str, known: str = "") -> str:
         """The text with its placeholders filled. Raises ModelMustRetry for numbers that nothing accounts for."""
         shown = await ctx.db.read(lambda c: render.lookup(c, ctx.run_id, self._reads.page))
         text, unknown = shown.fill(source, render.markdown_link)
@@ -143,26 +143,26 @@ class GoogleWrites:
             if bool(one.find) == bool(one.insert):
                 raise ModelMustRetry(f"Edit {number} needs either find (with replace) or insert (with after).")
             if one.find:
-                text = await self._cited(ctx, one.replace, f"edit {number}", one.find)
+                text = await self.cited(ctx, one.replace, f"edit {number}", one.find)
                 edits.append(g.Replacement(one.find, text))
             else:
-                edits.append(g.Insertion(one.after, await self._cited(ctx, one.insert, f"edit {number}")))
+                edits.append(g.Insertion(one.after, await self.cited(ctx, one.insert, f"edit {number}")))
         change = g.DocEdit(file.id, tuple(edits), suggest)
         owner = f" to {file.owner}" if file.owner else " to somebody else"
         why = f"As suggestions in the document, which belongs{owner}." if suggest and not ours else ""
         shown = "\n".join(_edit_line(one) for one in edits)
         post = {"title": file.name, "summary": why, "markdown": shown[:PREVIEW_TEXT], "length": len(shown)}
         kind = "docs_suggest" if suggest else "docs_edit"
-        return await self._stage(ctx, kind, change, f"doc:{file.id}", post)
+        return await self.stage(ctx, kind, change, f"doc:{file.id}", post)
 
     async def comment(self, ctx: ToolContext, args: CommentArgs) -> Outcome:
         _, file = await self._reads.about(ctx, args.file_id)
-        text = await self._cited(ctx, args.text, "The comment", args.quote)
+        text = await self.cited(ctx, args.text, "The comment", args.quote)
         change = g.Comment(file.id, text, args.quote)
         about = f" on “{args.quote[:300]}”" if args.quote else ""
         post = {"title": file.name, "summary": f"“{text}”{about}"}
         digest = hashlib.sha256(f"{args.quote}/{text}".encode()).hexdigest()[:8]
-        return await self._stage(ctx, "drive_comment", change, f"comment:{file.id}/{digest}", post)
+        return await self.stage(ctx, "drive_comment", change, f"comment:{file.id}/{digest}", post)
 
     async def write_sheet(self, ctx: ToolContext, args: SheetWriteArgs) -> Outcome:
         """Stage a tab of a spreadsheet: new, or a full replacement of the tab of that name."""
@@ -170,7 +170,7 @@ class GoogleWrites:
         texts, cells = await self._cells(ctx, rows, args.file)
         change = g.SheetTabWrite(file_id=args.file_id, tab=args.tab, rows=cells)
         post = {"rows": texts[:PREVIEW_ROWS], "rows_total": len(rows)}
-        return await self._stage(
+        return await self.stage(
             ctx, "sheets_write", change, f"sheet:{args.file_id}/{args.tab}", post, f"tab {args.tab}"
         )
 
@@ -180,7 +180,7 @@ class GoogleWrites:
         change = g.SheetCells(args.file_id, args.tab, args.at, cells)
         post = {"rows": texts[:PREVIEW_ROWS], "rows_total": len(texts)}
         where = f"{args.tab} from {args.at}"
-        return await self._stage(
+        return await self.stage(
             ctx, "sheets_update", change, f"sheet:{args.file_id}/{args.tab}!{args.at}", post, where
         )
 
@@ -207,7 +207,7 @@ class GoogleWrites:
             return _staged(
                 ctx, "sheets_chart", stored(change), f"chart:{target}/{args.title}", _unseen(args.title), post
             )
-        return await self._stage(ctx, "sheets_chart", change, f"chart:{target}/{args.title}", post)
+        return await self.stage(ctx, "sheets_chart", change, f"chart:{target}/{args.title}", post)
 
     async def upload(self, ctx: ToolContext, args: UploadArgs) -> Outcome:
         """Stage a new file with what it holds; tracked changes are shown one by one."""
@@ -235,7 +235,7 @@ class GoogleWrites:
         if args.folder:
             await self._reads.about(ctx, args.folder)
         change = g.FolderCreate(args.title, args.folder, await patient(google.new_id))
-        return await self._stage(ctx, "drive_folder", change, f"folder:{args.title}", {"title": args.title})
+        return await self.stage(ctx, "drive_folder", change, f"folder:{args.title}", {"title": args.title})
 
     async def copy(self, ctx: ToolContext, args: CopyArgs) -> Outcome:
         google = await self._reads.ready(ctx)
@@ -245,7 +245,7 @@ class GoogleWrites:
         made = await patient(google.new_id) if g.takes_ids(file.mime_type) else ""
         change = g.FileCopy(file.id, args.title, args.folder, made)
         post = {"title": args.title, "summary": f"A copy of {file.name}"}
-        return await self._stage(ctx, "drive_copy", change, f"copy:{file.id}/{args.title}", post)
+        return await self.stage(ctx, "drive_copy", change, f"copy:{file.id}/{args.title}", post)
 
     async def move(self, ctx: ToolContext, args: MoveArgs) -> Outcome:
         _, file = await self._reads.about(ctx, args.file_id)
@@ -254,7 +254,7 @@ class GoogleWrites:
             words.append(f"Into the folder {(await self._reads.about(ctx, args.folder))[1].name}")
         change = g.FileMove(file.id, args.folder, args.title)
         post = {"title": file.name, "summary": ". ".join(words)}
-        return await self._stage(ctx, "drive_move", change, f"move:{file.id}", post)
+        return await self.stage(ctx, "drive_move", change, f"move:{file.id}", post)
 
     async def share(self, ctx: ToolContext, args: ShareArgs) -> Outcome:
         """Stage access to a file, also to one that a staged change makes; it is always asked about apart."""
@@ -268,11 +268,12 @@ class GoogleWrites:
                 ctx, kind, stored(change), target, _unseen(made), {"title": made, "summary": f"{who} {can}"}
             )
         _, file = await self._reads.about(ctx, args.file_id)
-        return await self._stage(ctx, kind, change, target, {"title": file.name, "summary": f"{who} {can}"})
+        return await self.stage(ctx, kind, change, target, {"title": file.name, "summary": f"{who} {can}"})
 
-    async def _stage(
+    async def stage(
         self, ctx: ToolContext, kind: str, change: g.Change, target: str, post: Json, place: str = ""
     ) -> Outcome:
+        """Put a change into the run's change set, with its preview as Google's state is now."""
         google = await self._reads.ready(ctx)
         preview = await patient(lambda: google.preview(change))
         shown = {"title": f"{preview.title}, {place}" if place else preview.title, **post}

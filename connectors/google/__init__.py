@@ -20,19 +20,22 @@ from connectors.google.changes import (
     SheetChart,
     SheetTabWrite,
 )
+from connectors.google.feed import FileChange
 from connectors.google.newfiles import takes_ids
-from connectors.google.types import CellInput, DriveFile, Passage, Remark, SheetGrid, SheetTab
+from connectors.google.types import CalendarEvent, CellInput, DriveFile, Passage, Remark, SheetGrid, SheetTab, Slide
 from connectors.google.workspace import GoogleWorkspace
 
 __all__ = [
     "Accounts",
     "Applied",
+    "CalendarEvent",
     "CellInput",
     "Change",
     "Comment",
     "DocCreate",
     "DocEdit",
     "DriveFile",
+    "FileChange",
     "FileCopy",
     "FileMove",
     "FileShare",
@@ -50,5 +53,6 @@ __all__ = [
     "SheetGrid",
     "SheetTab",
     "SheetTabWrite",
+    "Slide",
     "takes_ids",
 ]

@@ -1,4 +1,4 @@
-"""Drive, Docs and Sheets as client objects, and one way to call them with errors as our own."""
+"""Google's services as client objects, and one way to call them with errors as our own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ from connectors.errors import (
 from connectors.google.transport import Lost, NotReached, Transport
 
 _DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
-_APIS = {"drive": "drive.v3", "docs": "docs.v1", "sheets": "sheets.v4"}
+_APIS = {
+    "drive": "drive.v3",
+    "docs": "docs.v1",
+    "sheets": "sheets.v4",
+    "slides": "slides.v1",
+    "calendar": "calendar.v3",
+    "gmail": "gmail.v1",
+}
 _SLOW_DOWN = ("rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "sharingRateLimitExceeded")
 Request = Callable[[Any], Any]
 
@@ -35,8 +42,8 @@ Request = Callable[[Any], Any]
 class Services:
     """Builds each client object once, from the discovery document that the package ships."""
 
-    def __init__(self, transport: Transport, base_url: str) -> None:
-        self._transport = transport
+    def __init__(self, transports: Callable[[str], Transport], base_url: str) -> None:
+        self._transports = transports
         self._base = base_url
         self._built: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -48,7 +55,7 @@ class Services:
                 if self._base:  # everything, batch and upload paths too, and not only the endpoint
                     document["rootUrl"] = document["mtlsRootUrl"] = f"{self._base}/"
                     document["baseUrl"] = f"{self._base}/{document['servicePath']}"
-                self._built[name] = discovery.build_from_document(document, http=self._transport)
+                self._built[name] = discovery.build_from_document(document, http=self._transports(name))
             return self._built[name]
 
     async def read(self, name: str, request: Request, what: str) -> Any:

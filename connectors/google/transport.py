@@ -26,6 +26,10 @@ SCOPES = (
     "https://www.googleapis.com/auth/documents",
     "https://www.googleapis.com/auth/spreadsheets",
 )
+MORE_SCOPES = {  # asked for when they are needed, so that nobody has to grant them for the rest
+    "calendar": ("https://www.googleapis.com/auth/calendar.readonly",),
+    "gmail": ("https://www.googleapis.com/auth/gmail.compose",),
+}
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 

@@ -39,6 +39,31 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Slide:
+    """The words of one slide."""
+
+    number: int
+    title: str
+    text: str
+    notes: str
+    url: str
+
+
+@dataclass(frozen=True)
+class CalendarEvent:
+    """An event as its owner sees it; a whole day has dates, anything else moments with their offset."""
+
+    id: str
+    title: str
+    start: str
+    end: str
+    place: str
+    description: str
+    people: tuple[str, ...]
+    url: str
+
+
+@dataclass(frozen=True)
 class Remark:
     """A comment on a file with its answers, each a name and words."""
 

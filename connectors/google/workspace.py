@@ -8,21 +8,26 @@ from dataclasses import asdict
 from typing import Any
 
 from google.auth.credentials import Credentials
+from google.oauth2 import service_account
 
 from connectors.errors import BadInput
 from connectors.google import changes as c
+from connectors.google.agenda import Agenda
 from connectors.google.changes import Applied, Change, Preview, Writes
 from connectors.google.comments import Comments
 from connectors.google.docedits import DocEdits
 from connectors.google.docs import MIME as DOC
 from connectors.google.docs import OP_PROPERTY, Docs
+from connectors.google.drafts import Drafts
+from connectors.google.feed import Feed
 from connectors.google.newfiles import NewFiles
 from connectors.google.placing import Moves, Shares
 from connectors.google.services import Services
 from connectors.google.sheets import Sheets
 from connectors.google.sheetwrites import Batches, CellWrites, Charts, TabWrites
-from connectors.google.transport import Transport, load_credentials
-from connectors.google.types import GOOGLE, DriveFile, Passage, Remark, SheetGrid, SheetTab, doc_url
+from connectors.google.slides import Slides
+from connectors.google.transport import MORE_SCOPES, Transport, load_credentials
+from connectors.google.types import GOOGLE, DriveFile, Passage, Remark, SheetGrid, SheetTab, Slide, doc_url
 
 SHEET = "application/vnd.google-apps.spreadsheet"
 LOCAL_TOKEN = "ya29.local-cadre"  # names an account of the stand-in; it is no secret
@@ -45,14 +50,16 @@ class GoogleWorkspace:
         self._base = (base_url or "").rstrip("/")
         if self._base and credentials is None and access_token is None:
             access_token = LOCAL_TOKEN
-        self._transport = Transport(
-            credentials=credentials, access_token=access_token, timeout=timeout, local=bool(self._base)
-        )
+        self._credentials, self._token, self._timeout = credentials, access_token, timeout
+        self._transports: dict[str, Transport] = {}
         self._services = Services(self._transport, self._base)
         self._docs = Docs(self._services, self._base)
         self._sheets = Sheets(self._services, self._base)
         self._comments = Comments(self._services, self._docs)
         self._new = NewFiles(self._services)
+        self._slides = Slides(self._services, self._base)
+        self.agenda = Agenda(self._services)
+        self.feed = Feed(self._services)
         batches = Batches(self._services, self._sheets, self._base)
         self._writes: dict[type[Change], Writes] = {
             c.DocCreate: self._docs,
@@ -66,6 +73,7 @@ class GoogleWorkspace:
             c.FileCopy: self._new,
             c.FileMove: Moves(self._services),
             c.FileShare: Shares(self._services),
+            c.MailDraft: Drafts(self._services),
         }
 
     @classmethod
@@ -81,9 +89,22 @@ class GoogleWorkspace:
         credentials = load_credentials(credentials_file) if credentials_file else None
         return cls(credentials, base_url=base_url, access_token=access_token, timeout=timeout)
 
+    def _transport(self, service: str) -> Transport:
+        """The connections of a service; one of more scopes than the rest has credentials of its own."""
+        scopes = MORE_SCOPES.get(service)
+        credentials, name = self._credentials, ""
+        if scopes and isinstance(credentials, service_account.Credentials):
+            credentials, name = credentials.with_scopes(scopes), service
+        if name not in self._transports:
+            self._transports[name] = Transport(
+                credentials=credentials, access_token=self._token, timeout=self._timeout, local=bool(self._base)
+            )
+        return self._transports[name]
+
     def close(self) -> None:
         """Closes the connections."""
-        self._transport.close()
+        for transport in self._transports.values():
+            transport.close()
 
     async def list_files(self, folder: str | None = None) -> tuple[DriveFile, ...]:
         """The files of a folder, or all that the account sees."""
@@ -171,6 +192,10 @@ class GoogleWorkspace:
     async def read_sheet(self, file_id: str, tab: str | None = None) -> tuple[SheetGrid, ...]:
         """A spreadsheet's tabs, or the named one, with exact values and formulas."""
         return await self._sheets.read(_named(file_id), tab)
+
+    async def slides(self, file_id: str) -> tuple[Slide, ...]:
+        """A presentation's slides."""
+        return await self._slides.read(_named(file_id))
 
     async def remarks(self, file_id: str) -> tuple[Remark, ...]:
         """The comments on a file."""

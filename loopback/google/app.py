@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from loopback.control import CallLog, Clock, Fault, Faults, add_control, api_faults, local_only
-from loopback.google import comments, discovery, docs, drive, masks, sheets
+from loopback.google import calendar, comments, discovery, docs, drive, gmail, masks, sheets, slides
 from loopback.google.calls import Bytes, Call
 from loopback.google.discovery import Match, Method
 from loopback.google.errors import GoogleError
@@ -22,6 +22,7 @@ from loopback.google.sheetmodel import json_number
 from loopback.google.web import add_pages
 
 HANDLERS = drive.HANDLERS | comments.HANDLERS | docs.HANDLERS | sheets.HANDLERS
+HANDLERS |= slides.HANDLERS | calendar.HANDLERS | gmail.HANDLERS
 MAX_BODY = 128 * 1024 * 1024
 _TOKEN = re.compile(r"Bearer\s+(?:ya29\.local-)?([\w.@+-]{1,200})", re.I)
 _NO_CREDENTIAL = (
@@ -75,9 +76,9 @@ def _refused(fault: Fault) -> web.Response:
     if fault.kind == "429":
         text = "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute per user'."
         headers = {"Retry-After": str(max(1, round(fault.retry_after_s)))}
-        return _json(GoogleError(429, text).body(drive=True), 429, headers)
+        return _json(GoogleError(429, text).body(older=True), 429, headers)
     error = GoogleError(503, "The service is currently unavailable.")
-    return _json(error.body(drive=True), 503)
+    return _json(error.body(older=True), 503)
 
 
 class _Server:
@@ -102,7 +103,7 @@ class _Server:
         local_only(request)
         found = self.match(request)
         if found is None:
-            return _json(GoogleError(404, "Not Found").body(drive=False), 404)
+            return _json(GoogleError(404, "Not Found").body(older=False), 404)
         name = found.method.id
         row: dict[str, Any] = {"server": "google", "name": name, "path": request.path_qs}
         try:
@@ -115,7 +116,7 @@ class _Server:
         except GoogleError as error:
             if "kind" not in row:
                 self.log.append({**row, "kind": "request", "body": {}})
-            body = error.body(drive=found.method.drive)
+            body = error.body(older=found.method.older)
             self.log.append({**row, "kind": "response", "status": error.code, "body": body})
             return _json(body, error.code)
         self.log.append({**row, "kind": "response", "status": response.status, "body": _loggable(response)})

@@ -16,7 +16,7 @@ import googleapiclient
 
 from loopback.google.errors import GoogleError
 
-APIS = ("drive.v3", "docs.v1", "sheets.v4")
+APIS = ("drive.v3", "docs.v1", "sheets.v4", "slides.v1", "calendar.v3", "gmail.v1")
 _DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1)}
 
@@ -37,9 +37,9 @@ class Method:
     upload: bool = False
 
     @property
-    def drive(self) -> bool:
-        """Whether errors take Drive's older shape."""
-        return self.service == "drive"
+    def older(self) -> bool:
+        """Whether errors take the older shape with its list of reasons."""
+        return self.service in ("drive", "calendar", "gmail")
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,15 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 @cache
 def methods() -> tuple[Method, ...]:
-    """All methods of the three services, the most literal paths first."""
+    """All methods of all services, the most literal paths first."""
     found: list[Method] = []
     for api in APIS:
         document = _load(api)
         for spec in _walk(document):
-            path = "/" + document["servicePath"] + spec.get("flatPath", spec["path"])
+            flat = spec.get("flatPath", spec["path"])
+            if flat.count("{") == spec["path"].count("{"):  # a flat path may name its variables otherwise
+                flat = spec["path"]
+            path = "/" + document["servicePath"] + flat
             uploads = spec.get("mediaUpload", {}).get("protocols", {})
             paths = [(path, False)] + [(p["path"], True) for p in uploads.values()]
             for route, upload in paths:

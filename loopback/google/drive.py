@@ -11,7 +11,7 @@ from typing import Any
 from loopback.google import markup
 from loopback.google.calls import Answer, Bytes, Call, Handler
 from loopback.google.errors import GoogleError, invalid
-from loopback.google.files import DOC, FOLDER, SHEET, Drive, File, Revision, email, rfc3339, stable_id
+from loopback.google.files import DOC, FOLDER, SHEET, SLIDES, Drive, File, Revision, email, rfc3339, stable_id
 from loopback.google.query import compile_query
 from loopback.google.sheetmodel import Tab, Values
 
@@ -52,6 +52,8 @@ def link(base: str, file: File) -> str:
         return f"{base}/document/d/{file.id}/edit"
     if file.mime == SHEET:
         return f"{base}/spreadsheets/d/{file.id}/edit"
+    if file.mime == SLIDES:
+        return f"{base}/presentation/d/{file.id}/edit"
     return f"{base}/file/d/{file.id}/view"
 
 
@@ -109,6 +111,8 @@ def full_text(file: File) -> str:
         for tab in file.sheet.tabs:
             parts.append(tab.title)
             parts += [values.shown(tab, r, c) for r, c in tab.cells]
+    elif file.slides is not None:
+        parts += [str(value) for slide in file.slides for value in slide.values()]
     elif file.mime.startswith(_TEXTUAL):
         parts.append(file.content.decode("utf-8", "replace"))
     return "\n".join(parts)
@@ -254,6 +258,7 @@ def _copy(call: Call) -> Answer:
     parents = call.body.get("parents") or origin.parents
     file = call.drive.create(call.user, name, origin.mime, parents, call.body.get("id"))
     file.doc, file.sheet = copy.deepcopy(origin.doc), origin.sheet.clone() if origin.sheet else None
+    file.slides = copy.deepcopy(origin.slides)
     if not origin.native:
         file.write(origin.content)
     file.app_properties, file.properties = dict(origin.app_properties), dict(origin.properties)

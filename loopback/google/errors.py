@@ -49,15 +49,15 @@ class GoogleError(Exception):
         self.location = location
         self.violations = violations or []
 
-    def body(self, *, drive: bool) -> dict[str, Any]:
-        """The JSON answer: `drive` chooses the older shape with its list of errors."""
+    def body(self, *, older: bool) -> dict[str, Any]:
+        """The JSON answer: `older` chooses the shape with its list of errors."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
-        if drive:
+        if older:
             one: dict[str, Any] = {"message": self.message, "domain": "global", "reason": self.reason}
             if self.location:
                 one["locationType"], one["location"] = self.location
             error["errors"] = [one]
-        if not drive or self.code in (400, 401, 429, 501):
+        if not older or self.code in (400, 401, 429, 501):
             error["status"] = _STATUS.get(self.code, "UNKNOWN")
         if self.violations:
             error["details"] = [

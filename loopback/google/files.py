@@ -22,6 +22,7 @@ from loopback.google.sheetmodel import Workbook, from_seed
 FOLDER = "application/vnd.google-apps.folder"
 DOC = "application/vnd.google-apps.document"
 SHEET = "application/vnd.google-apps.spreadsheet"
+SLIDES = "application/vnd.google-apps.presentation"
 _ROLES = ("reader", "commenter", "writer", "fileOrganizer", "organizer", "owner")
 _MIME = {
     ".md": "text/markdown",
@@ -83,6 +84,7 @@ class File:
     data: bytes | None = None
     doc: Document | None = None
     sheet: Workbook | None = None
+    slides: list[dict[str, Any]] | None = None
     revisions: list[Revision] = field(default_factory=list)
     comments: list[Any] = field(default_factory=list)
     _digests: tuple[int, str, str] | None = None
@@ -138,6 +140,8 @@ class Drive:
         """Back to the seed."""
         self.files: dict[str, File] = {}
         self.changes: list[Change] = []
+        self.calendars: dict[str, dict[str, Any]] = {}  # events by id, by person
+        self.drafts: dict[str, dict[str, Any]] = {}  # by id, by person
         self.made = 0
         self._seed()
 
@@ -175,6 +179,10 @@ class Drive:
             seed = json.loads(path.read_text("utf-8"), parse_float=Decimal, parse_int=Decimal)
             made.sheet, made.mime = from_seed(seed), SHEET
             made.name = seed.get("title") or path.name.removesuffix(".sheet.json")
+        elif path.name.endswith(".slides.json"):
+            seed = json.loads(path.read_text("utf-8"))
+            made.slides, made.mime = seed["slides"], SLIDES
+            made.name = seed.get("title") or path.name.removesuffix(".slides.json")
         elif path.name.endswith(".doc.md"):
             made.doc, made.mime = markup.from_markdown(path.read_text("utf-8")), DOC
             made.name = path.name.removesuffix(".doc.md")
@@ -235,7 +243,7 @@ class Drive:
 
     def create(self, user: str, name: str, mime: str, parents: list[str], file_id: str | None) -> File:
         """A new file; a pre-made id works once and never for Google's own kinds."""
-        if file_id and mime in (DOC, SHEET):
+        if file_id and mime in (DOC, SHEET, SLIDES):
             raise invalid("Generated IDs are not supported for Docs Editors formats.")
         if file_id and file_id in self.files:
             raise GoogleError(409, "A file already exists with the provided ID.", reason="fileIdInUse")
@@ -247,6 +255,7 @@ class Drive:
         made.parents = [f.id for f in folders]
         made.doc = Document() if mime == DOC else None
         made.sheet = Workbook() if mime == SHEET else None
+        made.slides = [] if mime == SLIDES else None
         self.files[made.id] = made
         self.touch(made, user, content=True)
         return made

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from loopback.google import a1, comments, docrequests, markup
+from loopback.google import a1, calendar, comments, docrequests, gmail, markup
 from loopback.google.docmodel import Document, structure
 from loopback.google.drive import export_csv
 from loopback.google.errors import GoogleError
@@ -27,10 +27,16 @@ class People:
         edit: `tab`, `cell`, `value` in a Sheet, or `find`, `replace` in a Doc, or `text` of an uploaded file.
         share: `with`, `role`. restrict: nobody but the owner and those it was shared with may read. rename: `name`.
         move: `folder`. accept, reject: all suggestions in a Doc. comment: `text`, `quote`. reply: `text`, to the last
-        comment. chart: `title`, of the last chart. delete. upload: `name`, `text`, `mime`.
+        comment. chart: `title`, of the last chart. delete. upload: `name`, `text`, `mime`. event: as Calendar's own.
         """
         user, do = str(act.get("as", "owner")), act.get("do")
         try:
+            if do == "event":
+                event = {k: v for k, v in act.items() if k not in ("as", "do")}
+                return {"ok": True, "id": calendar.add(self.drive, user, event)["id"]}
+            if do == "write":
+                gmail.rewrite(self.drive, str(act["draft"]), str(act["text"]))
+                return {"ok": True}
             if do == "upload":
                 mime = str(act.get("mime", "text/plain"))
                 made = self.drive.create(user, str(act["name"]), mime, [], None)
@@ -109,6 +115,8 @@ class People:
             "ok": True,
             "files": [self._file(f) for f in files],
             "docs": {f.id: _doc(f.name, f.doc) for f in files if f.doc is not None},
+            "drafts": {who: [_mail(one) for one in mine.values()] for who, mine in self.drive.drafts.items()},
+            "calendars": {who: list(mine.values()) for who, mine in self.drive.calendars.items()},
             "sheets": {f.id: _sheet(f.name, f.sheet) for f in files if f.sheet is not None},
         }
 
@@ -130,6 +138,13 @@ class People:
                 for c in file.comments
             ],
         }
+
+
+def _mail(message: Mapping[str, Any]) -> dict[str, Any]:
+    read = gmail.parsed(message["data"])
+    body = read.get_body(("plain",))
+    told = {name.lower(): str(read.get(name, "")) for name in ("To", "Cc", "Subject", "Message-ID")}
+    return {**told, "text": body.get_content() if body else ""}
 
 
 def _doc(name: str, document: Document) -> dict[str, Any]:

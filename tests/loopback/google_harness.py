@@ -80,6 +80,15 @@ class Google:
     def sheets(self, user: str = "U1") -> Any:
         return self.api("sheets.v4", user)
 
+    def slides(self, user: str = "U1") -> Any:
+        return self.api("slides.v1", user)
+
+    def calendar(self, user: str = "U1") -> Any:
+        return self.api("calendar.v3", user)
+
+    def gmail(self, user: str = "U1") -> Any:
+        return self.api("gmail.v1", user)
+
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """A page, or any address without a client."""
         http = httplib2.Http(timeout=20)
