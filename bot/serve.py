@@ -24,6 +24,7 @@ from bot.settings import Settings
 from bot.slack.app import build_app, make_client
 from bot.slack.directory import Directory
 from bot.slack.scheduler import Scheduler
+from bot.slack.sessions import sweep
 from bot.slack.thread import ThreadWriter
 from bot.store.clock import Clock
 from bot.store.database import Database
@@ -104,6 +105,7 @@ class Process:
             access=access.load(s.home),
         )  # fmt: skip
         self.dispatcher.serve("thread", surface.showing(ThreadWriter(self.db, scheduler).activate))
+        await self.db.write(sweep)
         await surface.start()
         return surface
 

@@ -7,19 +7,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.slack import cards, document_words, messages, ways_words
+from bot.slack import answer_words, answers, cards, document_words, messages, ways_words
 from bot.slack.cards import Block, context, section, sections
 from bot.types import Artifact, RunStatus, RunView, Said
 
 TEXT_MAX = 12_000
 BLOCKS_MAX = 50
 NOTICES_SHOWN = 5
+PLAN = "plan"  # the key of the plan card
 
 
 @dataclass(frozen=True)
 class Post:
     """One message that should be visible. `held` ones may wait for a quieter moment; `top` ones open the thread;
-    `quiet` ones are brought up to date where they are visible and are never posted anew.
+    `quiet` ones are brought up to date where they are visible and are never posted anew; `private` ones are a direct
+    message to the requester.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Post:
     held: bool = False
     top: bool = False
     quiet: bool = False
+    private: bool = False
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,11 +47,11 @@ def render(
     """
     run = view.run
     if lost:
-        return [_private(view, lost)]
+        return _private(view, lost)
     ended = RunStatus(run.status).ended
     if kind == "schedule" and not view.tasks and not view.approvals:
         # A scheduled answer stands by itself in the channel; there is nobody to acknowledge.
-        return [_end(view, top=True)] if ended else []
+        return _end(view, top=True) if ended else []
     posts = []
     if not run.thread_ts:
         posts.append(_header(view, kind))
@@ -67,14 +70,15 @@ def render(
         posts.append(_post(f"approval/{approval.id}", text, blocks))
     posts += [_said(view, one) for one in view.said if not one.late]
     if ended:
-        posts.append(_end(view, top=False))
+        posts += _end(view, top=False)
     return posts + [_said(view, one) for one in view.said if one.late]
 
 
 def _post(
-    key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False, quiet: bool = False
-) -> Post:
-    return Post(key, messages.brief(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top, quiet)
+    key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False, quiet: bool = False,
+    private: bool = False,
+) -> Post:  # fmt: skip
+    return Post(key, messages.brief(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top, quiet, private)
 
 
 def _header(view: RunView, kind: str) -> Post:
@@ -123,21 +127,36 @@ def _plan(view: RunView, ended: bool) -> Post:
         blocks.append(context(money))
     if not ended:
         blocks.append(cards.controls(view.run))
-    return _post("plan", messages.escape(title), blocks, held=not ended, quiet=view.run.muted)
+    return _post(PLAN, messages.escape(title), blocks, held=not ended, quiet=view.run.muted)
 
 
-def _end(view: RunView, *, top: bool) -> Post:
-    if view.run.status != RunStatus.DONE:
-        text = messages.failure(view.run, written=bool(view.effects))
-        partial = messages.harmless(view.summary_text.strip())
-        ended_early = (view.run.error or {}).get("kind") in ("stopped", "budget")
-        if partial and (view.run.status == RunStatus.FAILED or ended_early):
-            text = f"{text}\n{partial}"
-        blocks = sections(text)
-        return _post("result", text, [*blocks, *_made(view), *_footer(view, []), *_undo(view)], top=top)
-    text = messages.harmless(view.summary_text.strip()) or f"Done: {messages.escape(messages.topic(view.run))}"
-    below = [*_made(view), *_footer(view, _verified(view)), *_undo(view), cards.feedback(view.run)]
-    return _post("result", text, [*sections(text), *below], top=top)
+def answer(view: RunView) -> str:
+    """What an ended run says in the end, whole, as mrkdwn."""
+    said = messages.harmless(view.summary_text.strip())
+    if view.run.status == RunStatus.DONE:
+        return said or f"Done: {messages.escape(messages.topic(view.run))}"
+    text = messages.failure(view.run, written=bool(view.effects))
+    ended_early = (view.run.error or {}).get("kind") in ("stopped", "budget")
+    return f"{text}\n{said}" if said and (view.run.status == RunStatus.FAILED or ended_early) else text
+
+
+def _end(view: RunView, *, top: bool) -> list[Post]:
+    done = view.run.status == RunStatus.DONE
+    below = [*_made(view), *_footer(view, _verified(view) if done else []), *_undo(view)]
+    return _parted("result", answer(view), [*below, *([cards.feedback(view.run)] if done else [])], top=top)
+
+
+def _parted(key: str, text: str, below: list[Block], *, top: bool = False, private: bool = False) -> list[Post]:
+    """A text as one message or several, with what belongs below the last."""
+    made = answers.parts(text)
+    posts = []
+    for number, part in enumerate(made, 1):
+        last, name = number == len(made), key if number == 1 else f"{key}/{number}"
+        said = text if len(made) == 1 else answers.fallback(part, TEXT_MAX)
+        count = [context(answer_words.numbered(number, len(made)))] if len(made) > 1 else []
+        blocks = [*part.blocks, *count, *(below if last else [])]
+        posts.append(_post(name, said, blocks, top=top and number == 1, private=private))
+    return posts
 
 
 def _undo(view: RunView) -> list[Block]:
@@ -176,11 +195,9 @@ def _footer(view: RunView, said: list[str]) -> list[Block]:
     return [context(" · ".join(lines))]
 
 
-def _private(view: RunView, lost: str) -> Post:
+def _private(view: RunView, lost: str) -> list[Post]:
     """What the requester reads in a direct message when the thread cannot be reached."""
     if view.run.status == RunStatus.DONE:
-        text = f"{lost} So the answer to *{messages.escape(messages.topic(view.run))}* comes here.\n\n"
-        text += messages.harmless(view.summary_text.strip())
-        return _post("private", text, [*sections(text), *_made(view), *_footer(view, _verified(view))])
-    text = messages.failure(view.run, written=bool(view.effects), lost=lost)
-    return _post("private", text, sections(text))
+        text = f"{lost} So the answer to *{messages.escape(messages.topic(view.run))}* comes here.\n\n{answer(view)}"
+        return _parted("private", text, [*_made(view), *_footer(view, _verified(view))], private=True)
+    return _parted("private", messages.failure(view.run, written=bool(view.effects), lost=lost), [], private=True)

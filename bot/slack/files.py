@@ -22,7 +22,7 @@ from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
 from bot.store.leases import Claim
-from bot.types import Json
+from bot.types import Json, RunStatus
 from bot.workspace import FILE_BYTES, safe_name
 
 log = structlog.get_logger()
@@ -35,10 +35,11 @@ GIVE_UP_S = 600.0  # a file that cannot be fetched for so long is reported as su
 
 @dataclass(frozen=True)
 class Attachment:
-    """An output that the lead attached to its reply."""
+    """An output that the lead attached to its reply, or (with `data`) one that the surface made."""
 
     name: str
     sha256: str
+    data: bytes = b""
 
 
 class Lost(Exception):
@@ -125,14 +126,19 @@ class Files:
 
     # -- from the lead to people -----------------------------------------------------------------------------------
 
-    async def attach(self, claim: Claim, run: Any, row: Any, op: str, place: tuple[str, str]) -> None:
+    async def attach(
+        self, claim: Claim, run: Any, row: Any, op: str, place: tuple[str, str], also: tuple[Attachment, ...] = ()
+    ) -> None:
         """Put the outputs that the lead attached into the thread (channel, ts) of `place`, as one message, once.
 
-        `row` is the effect row of an earlier attempt, or None. Raises DependencyFailed when it must be tried again.
+        `also` are files beside them; `row` is the effect row of an earlier attempt, or None. Raises DependencyFailed
+        when it must be tried again.
         """
         if row is not None and row["status"] == "done":
             return
-        wanted = await self.db.read(lambda c: _attachments(c, claim.run_id))
+        wanted = list(also)
+        if run["status"] == RunStatus.DONE:
+            wanted += await self.db.read(lambda c: _attachments(c, claim.run_id))
         if not wanted:
             return
         uploaded: list[str] = row["result"].get("ids", []) if row is not None else []
@@ -148,7 +154,7 @@ class Files:
             payload = {"files": names, "channel_id": channel, "thread_ts": thread}
             told = await self.scheduler.call(run["team_id"], "files.completeUploadExternal", payload)
             _sure(told)
-            result: Json = {"ids": ids}
+            result: Json = {"ids": ids, "names": [one.name for one in wanted]}
         except Lost as error:
             log.error("files were not attached", run=claim.run_id, why=str(error))
             result = {"ids": [], "error": str(error)}
@@ -156,7 +162,7 @@ class Files:
 
     async def _upload(self, run: Any, one: Attachment) -> str:
         """Bring an artifact's bytes to Slack; nobody sees them before they are shared. Returns the file's id."""
-        data = await self.db.read(lambda c: journal.get_blob(c, one.sha256))
+        data = one.data or await self.db.read(lambda c: journal.get_blob(c, one.sha256))
         given = {"filename": _plain(one.name), "length": len(data)}
         told = await self.scheduler.call(run["team_id"], "files.getUploadURLExternal", given)
         place = _sure(told)

@@ -77,7 +77,7 @@ def calls() -> set[str]:
     """Every Web API method that the surface's own source names."""
     found: set[str] = set()
     for path in Path(__file__).parent.glob("*.py"):
-        if path.name in ("manifest.py", "scheduler.py"):  # they list methods without calling them
+        if path.name in ("budgets.py", "manifest.py", "scheduler.py"):  # they list methods without calling them
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_method(node.value):

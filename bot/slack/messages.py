@@ -25,6 +25,7 @@ HELLO = (
 )
 HOME = "*Cadre* works on requests in threads and asks before it writes anything.\n\n" + HELP
 
+STATUS_LINES = {"processing": "is working…", "suspended": "waits for an answer"}  # where the app is no agent
 APPROVE, REJECT, STOP, PAUSE, RESUME, UNDO = "Approve", "Reject", "Stop", "Pause", "Resume", "Undo"
 
 UNREACHABLE = {

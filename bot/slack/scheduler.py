@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.budgets import RESERVE, Bucket, Budgets
 from bot.store import points
 from bot.types import Json
 
@@ -30,30 +31,6 @@ READS = (
     "usergroups.users.list",
     "users.info",
 )
-PER_MINUTE = {
-    "agents.sessions.setStatus": 50,
-    "assistant.threads.setStatus": 60,
-    "assistant.threads.setSuggestedPrompts": 50,
-    "chat.delete": 50,
-    "chat.getPermalink": 60,
-    "chat.postEphemeral": 100,
-    "chat.postMessage": 200,  # Slack's own limit is per channel, below
-    "chat.update": 50,
-    "conversations.history": 50,
-    "conversations.info": 50,
-    "conversations.open": 50,
-    "conversations.replies": 50,
-    "files.completeUploadExternal": 100,
-    "files.getUploadURLExternal": 100,
-    "files.info": 100,
-    "usergroups.users.list": 20,
-    "users.info": 100,
-    "views.open": 100,
-    "views.publish": 100,
-}
-DEFAULT_PER_MINUTE = 20
-CHANNEL_BURST = 3.0  # posts in one channel at once; after that one per second
-RESERVE = 2.0  # what results may still use when progress has spent the rest
 PATIENCE_S = 5.0  # a longer Retry-After is the caller's to wait out
 TIMEOUT_S = 15
 RATE_LIMITED = "ratelimited"
@@ -64,9 +41,10 @@ UNCLEAR = ("internal_error", "fatal_error", "service_unavailable", "request_time
 class Priority(IntEnum):
     """What goes first when the budget is short."""
 
-    RESULT = 0  # approvals, results, private answers
-    UPDATE = 1  # plan updates
-    STATUS = 2  # status lines
+    URGENT = 0  # stops and approvals
+    RESULT = 1  # results, acknowledgements, private answers
+    UPDATE = 2  # plan updates
+    STATUS = 3  # status lines
 
 
 @dataclass(frozen=True)
@@ -107,32 +85,6 @@ Outcome = Done | Refused | NotSent | Unclear | Superseded
 
 
 @dataclass
-class Bucket:
-    """Tokens that come back evenly; never more than `burst` at once, so that no minute exceeds its limit."""
-
-    burst: float
-    per_second: float
-    at: float
-    tokens: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tokens = self.burst
-
-    def wait(self, now: float, keep: float) -> float:
-        """Seconds until one token is free beyond the `keep` reserved ones."""
-        self.tokens = min(self.burst, self.tokens + max(0.0, now - self.at) * self.per_second)
-        self.at = max(self.at, now)
-        return max(0.0, (1.0 + keep - self.tokens) / self.per_second) + (self.at - now)
-
-    def take(self) -> None:
-        self.tokens -= 1.0
-
-    def empty_until(self, then: float) -> None:
-        """Slack said to wait: nothing before `then`, one call right after."""
-        self.at, self.tokens = max(self.at, then), min(self.tokens, 1.0)
-
-
-@dataclass
 class _Call:
     team: str
     method: str
@@ -151,7 +103,7 @@ class Scheduler:
         self.client = client
         self._now = now
         self._waiting: list[_Call] = []
-        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._budgets = Budgets()
         self._numbers = 0
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -182,6 +134,29 @@ class Scheduler:
         finally:
             if mine in self._waiting:
                 self._waiting.remove(mine)  # whoever asked has gone
+
+    def turn(self, team: str, method: str, holder: str, *, after: float = 0.0) -> float:
+        """Seconds until the holder may make a call of its own kind again; 0: now, and the turn is used up.
+
+        Who keeps many messages current asks before drawing one. Every holder gets its share of the method's budget,
+        the first not before `after` seconds from now.
+        """
+        now = self._now()
+        wait = self._budgets.method(team, method, now).wait(now, RESERVE)
+        return self._budgets.turns(team, method, now).ask(holder, now, now + after, wait)
+
+    def in_line(self, team: str, method: str, holder: str) -> bool:
+        """Whether the holder waits for its turn."""
+        return holder in self._budgets.turns(team, method, self._now()).line
+
+    def no_turn(self, team: str, method: str, holder: str) -> None:
+        """The holder has nothing more to show."""
+        self._budgets.turns(team, method, self._now()).leave(holder)
+
+    @property
+    def under_way(self) -> int:
+        """Calls that Slack has not answered yet."""
+        return len(self._running)
 
     async def close(self) -> None:
         """Stop; what still waits is told that it was not sent, what runs is cancelled."""
@@ -227,22 +202,16 @@ class Scheduler:
         return soonest
 
     def _wait(self, call: _Call, now: float) -> float:
-        keep = 0.0 if call.priority is Priority.RESULT else RESERVE
+        keep = 0.0 if call.priority <= Priority.RESULT else RESERVE
         method, *places = self._buckets_of(call)
         return max([method.wait(now, keep), *(bucket.wait(now, 0.0) for bucket in places)])
 
     def _buckets_of(self, call: _Call) -> list[Bucket]:
-        limit = PER_MINUTE.get(call.method, DEFAULT_PER_MINUTE)
-        burst = max(4.0, limit / 5)
-        found = [self._bucket(call.team, call.method, burst, (limit - burst) / 60)]
+        now = self._now()
+        found = [self._budgets.method(call.team, call.method, now)]
         if call.place:
-            found.append(self._bucket(call.team, f"channel:{call.place}", CHANNEL_BURST, 1.0))
+            found.append(self._budgets.channel(call.team, call.place, now))
         return found
-
-    def _bucket(self, team: str, name: str, burst: float, per_second: float) -> Bucket:
-        if (team, name) not in self._buckets:
-            self._buckets[team, name] = Bucket(burst, per_second, self._now())
-        return self._buckets[team, name]
 
     async def _run(self, call: _Call) -> None:
         try:
@@ -253,6 +222,8 @@ class Scheduler:
             if not call.done.done():
                 call.done.set_exception(error)
             return
+        if call.place:
+            self._budgets.channel(call.team, call.place, self._now()).restart(self._now())
         if isinstance(outcome, NotSent) and outcome.reason == RATE_LIMITED:
             for bucket in self._buckets_of(call):
                 bucket.empty_until(self._now() + outcome.retry_after)

@@ -28,6 +28,8 @@ log = structlog.get_logger()
 Handler = Callable[..., Awaitable[float | None]]
 Begin = Callable[[Tx, Claim], Any]
 SWEEP_S = 1.0
+SOON_S = 60.0  # a sleep this short gets a timer of its own
+EARLY_S = 0.005  # a timer and a clock need not agree to the last digit
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
 GATHER_S = {"thread": 0.05}  # kinds that only show: rows that come close together are shown together
@@ -53,6 +55,7 @@ class Dispatcher:
         self._engine_url = engine_url
         self._engine: DbosEngine | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # of agents that sleep for a moment only
         clock.on_jump(self._tick.set)
         db.on_wake(self.hint)
 
@@ -84,6 +87,8 @@ class Dispatcher:
         """Start nothing more, and cancel what runs on this loop."""
         self._stop.set()
         self._tick.set()
+        for timer in self._timers.values():
+            timer.cancel()
         running = [task for task in self._tasks if task.get_loop() is asyncio.get_running_loop()]
         for task in running:
             task.cancel()
@@ -183,12 +188,34 @@ class Dispatcher:
                 due = await (handler(held) if begun is None else handler(held, begun))
                 let_go = partial(self._let_go, held=held, seen=seen, due=due)
                 seen, begun = await self.db.write(let_go)
+            self._remember(held.agent_id, due)
         except Fenced:
             log.info("taken over", agent=held.agent_id, epoch=held.epoch)
         except Exception:
             log.exception("activation failed", agent=held.agent_id)
             with _outlived(self.db):  # then the lease runs out instead
                 await self.db.write(lambda tx: _back_off(tx, held))
+
+    def _remember(self, agent_id: str, due: float | None) -> None:
+        """Wake the agent in time when it sleeps for a moment only; the sweep is for what is later or was missed."""
+        timer = self._timers.pop(agent_id, None)
+        if timer is not None:
+            timer.cancel()
+        wait = None if due is None else due - self.clock.now()
+        if wait is not None and wait <= SOON_S:
+            loop = asyncio.get_running_loop()
+            self._timers[agent_id] = loop.call_later(max(0.0, wait), self._spawn_due, agent_id)
+
+    def _spawn_due(self, agent_id: str) -> None:
+        self._timers.pop(agent_id, None)
+        if not self._stop.is_set():
+            task = asyncio.get_running_loop().create_task(self._wake(agent_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _wake(self, agent_id: str) -> None:
+        with _outlived(self.db):
+            await self.db.write(lambda tx: leases.wake_due(tx, self.clock.now() + EARLY_S, agent_id))
 
     def _beat(self) -> None:
         while not self._stop.wait(leases.BEAT_S):

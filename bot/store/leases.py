@@ -150,11 +150,11 @@ def awake_and_free(connection: Connection, kinds: tuple[str, ...], lease_now: fl
     return [(row.id, row.kind, row.lease_owner is not None) for row in connection.execute(query)]
 
 
-def wake_due(tx: Tx, now: float) -> None:
-    """Wake the agents whose time has come by the product clock."""
+def wake_due(tx: Tx, now: float, only: str = "") -> None:
+    """Wake the agents whose time has come by the product clock, or the one that is named."""
     due = tx.execute(
         update(agent)
-        .where(and_(agent.c.due_at.is_not(None), agent.c.due_at <= now))
+        .where(and_(agent.c.due_at.is_not(None), agent.c.due_at <= now, *([agent.c.id == only] if only else [])))
         .values(due_at=None)
         .returning(agent.c.id)
     ).scalars()

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.slack.app import make_client
-from bot.slack.scheduler import PER_MINUTE, Bucket, Done, NotSent, Priority, Refused, Scheduler, Superseded
+from bot.slack.budgets import PER_MINUTE, RESERVE, Budgets
+from bot.slack.scheduler import Done, NotSent, Priority, Refused, Scheduler, Superseded
 from tests.slack.harness import local
 
 FINANCE = {"channel": "CFINANCE", "text": "x"}
@@ -21,10 +22,9 @@ def scene(tmp_path, play):
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0, 8), min_size=20, max_size=200), st.sampled_from(sorted(set(PER_MINUTE.values()))))
-def test_no_minute_ever_sees_more_calls_than_its_limit(gaps, limit):
-    burst = max(4.0, limit / 5)
-    bucket = Bucket(burst, (limit - burst) / 60, 0.0)
+@given(st.lists(st.floats(0, 8), min_size=20, max_size=200), st.sampled_from(sorted(PER_MINUTE)))
+def test_no_minute_ever_sees_more_calls_than_its_limit(gaps, method):
+    limit, bucket = PER_MINUTE[method], Budgets().method("T1", method, 0.0)
     now, made = 0.0, []
     for gap in gaps:
         now += gap * 20 / limit
@@ -36,25 +36,46 @@ def test_no_minute_ever_sees_more_calls_than_its_limit(gaps, limit):
         assert sum(start <= at < start + 60 for at in made) <= limit + 1e-6
 
 
-def test_three_posts_go_at_once_and_the_fourth_waits_for_its_second(tmp_path):
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 19), min_size=200, max_size=400))
+def test_every_card_gets_its_turn_within_one_round_however_often_others_ask(eager):
+    budgets, now = Budgets(), 0.0
+    bucket, turns = budgets.method("T1", "chat.update", now), budgets.turns("T1", "chat.update", now)
+    shown = dict.fromkeys(range(20), 0.0)
+    for extra in eager:
+        for card in (extra, *range(20)):
+            if turns.ask(str(card), now, now, bucket.wait(now, RESERVE)) == 0:
+                bucket.take()
+                assert now - shown[card] < 30
+                shown[card] = now
+        now += 0.4
+
+
+def test_posts_in_one_channel_keep_their_second_and_other_channels_do_not_wait(tmp_path):
     async def play(on):
         loop = asyncio.get_running_loop()
         began = loop.time()
-        calls = [on.scheduler.call("T0LOCAL", "chat.postMessage", FINANCE) for _ in range(4)]
-        assert all(isinstance(outcome, Done) for outcome in await asyncio.gather(*calls))
-        assert loop.time() - began >= 0.9
+        calls = [on.scheduler.call("T0LOCAL", "chat.postMessage", FINANCE) for _ in range(2)]
+        elsewhere = on.scheduler.call("T0LOCAL", "chat.postMessage", {**FINANCE, "channel": "CGENERAL"})
+        first, second = (asyncio.ensure_future(call) for call in calls)
+        assert isinstance(await elsewhere, Done) and not second.done()
+        assert isinstance(await first, Done) and isinstance(await second, Done)
+        assert loop.time() - began >= 1.0
 
     scene(tmp_path, play)
 
 
-def test_a_result_overtakes_progress_and_status_when_the_budget_is_short(tmp_path):
+def test_approvals_go_before_results_before_progress_before_status_when_the_budget_is_short(tmp_path):
     async def play(on):
         call = on.scheduler.call
-        await asyncio.gather(*(call("T0LOCAL", "chat.postMessage", FINANCE) for _ in range(3)))
-        order = [("status", Priority.STATUS), ("progress", Priority.UPDATE), ("result", Priority.RESULT)]
+        await call("T0LOCAL", "chat.postMessage", FINANCE)
+        order = [
+            ("status", Priority.STATUS), ("progress", Priority.UPDATE), ("result", Priority.RESULT),
+            ("approval", Priority.URGENT),
+        ]  # fmt: skip
         waiting = [call("T0LOCAL", "chat.postMessage", {**FINANCE, "text": t}, priority=p) for t, p in order]
         await asyncio.gather(*waiting)
-        assert [c["text"] for c in on.calls("chat.postMessage")][3:] == ["result", "progress", "status"]
+        assert [c["text"] for c in on.calls("chat.postMessage")][1:] == ["approval", "result", "progress", "status"]
 
     scene(tmp_path, play)
 

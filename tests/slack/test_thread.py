@@ -1,13 +1,13 @@
 """Exactly one visible message per key, whatever is lost on the way or dies in between."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert, select, update
 
 from bot.errors import Fenced
-from bot.slack import thread
+from bot.slack import posting, thread
+from bot.slack import rows as rows_of
 from bot.store import journal
 from bot.store import schema as t
 from tests.slack.harness import local
@@ -179,7 +179,7 @@ def test_a_lost_update_is_repeated_without_harm(tmp_path):
         on.faults.add({"match": "chat.update", "kind": "accept_then_drop"})
         await on.change("run-1", understood="close the books of 2026", way="a lead")
         due = await on.writer.activate(claim)
-        assert due is not None and due - on.db.now() <= thread.RETRY_S
+        assert due is not None and due - on.db.now() <= posting.RETRY_S
         await on.writer.activate(claim)
         assert "close the books of 2026" in (await on.thread("finance", ts))[1]["text"]
 
@@ -235,9 +235,9 @@ def test_what_slack_refuses_to_draw_is_still_said(tmp_path):
     async def play(on):
         ts = await asked(on)
         claim = await on.claim()
-        known = await on.db.read(lambda c: thread._known(c, "run-1"))
+        known = await on.db.read(lambda c: rows_of.known(c, "run-1"))
         bad = thread.Post("result", "the point", ({"type": "section", "text": {"type": "mrkdwn", "text": ""}},))
-        await on.writer._post(claim, replace(known), bad, None)
+        await on.writer._poster.post(claim, known, bad, None)
         assert (await on.thread("finance", ts))[-1]["text"] == "the point"
 
     scene(tmp_path, play)

@@ -1,0 +1,187 @@
+"""An answer of any length as messages within Slack's limits: nothing lost, tables as tables, charts as charts.
+
+Past three messages the rest is in a file beside them, which holds the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bot.slack import answer_words as words
+from bot.slack import charts
+from bot.slack.cards import Block, rich, section, split
+from bot.slack.cards import words as element
+from bot.slack.messages import cut
+
+MESSAGES_MAX = 3
+MESSAGE_CHARS = 11_000
+MESSAGE_BLOCKS = 40  # of 50: links, the last line and feedback come below
+TABLE_ROWS, TABLE_COLUMNS, TABLE_CHARS, CELL_MAX = 100, 20, 9_000, 500
+FILE = "answer.md"
+
+_ROW = re.compile(r"^\s*\|.*\|\s*$")
+_RULE = re.compile(r"^\s*\|(?:\s*:?-{2,}:?\s*\|)+\s*$")
+_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
+_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_BULLET = re.compile(r"^(\s*)[-*+]\s+")
+_LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")
+_ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+
+
+@dataclass
+class Part:
+    """One message's worth of an answer."""
+
+    blocks: list[Block] = field(default_factory=list)
+    chars: int = 0
+
+    def takes(self, block: Block, size: int) -> bool:
+        single = block["type"] in ("table", "data_visualization")
+        kinds = [one["type"] for one in self.blocks]
+        full = len(self.blocks) >= MESSAGE_BLOCKS or self.chars + size > MESSAGE_CHARS
+        return not self.blocks or not (full or (single and block["type"] in kinds))
+
+
+def parts(text: str) -> list[Part]:
+    """The answer as messages, at most three; the last says where the rest is when there is more."""
+    made = [Part()]
+    for block in blocks_of(text):
+        size = (
+            len(json.dumps(block, ensure_ascii=False)) if block["type"] != "section" else len(block["text"]["text"])
+        )
+        if not made[-1].takes(block, size):
+            made.append(Part())
+        made[-1].blocks.append(block)
+        made[-1].chars += size
+    if len(made) > MESSAGES_MAX:
+        made = made[:MESSAGES_MAX]
+        made[-1].blocks.append(section(words.REST_IN_FILE))
+    return made
+
+
+def whole(text: str) -> bytes:
+    """The file that holds an answer of more than three messages, as Markdown; b"" when it needs none."""
+    if len(text) < MESSAGE_CHARS or parts(text)[-1].blocks[-1:] != [section(words.REST_IN_FILE)]:
+        return b""
+    return plain(_LINK.sub(lambda found: f"[{found[2] or found[1]}]({found[1]})", text)).encode()
+
+
+def plain(text: str) -> str:
+    """Slack's three escapes taken back."""
+    for told, meant in _ESCAPES:
+        text = text.replace(told, meant)
+    return text
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """The blocks that show a text: paragraphs as mrkdwn, code, tables and charts natively."""
+    lines = text.split("\n")
+    said: list[str] = []
+    at = 0
+    while at < len(lines):
+        table = _RULE.match(lines[at + 1]) if at + 1 < len(lines) and _ROW.match(lines[at]) else None
+        fence = lines[at].strip().startswith("```")
+        if not table and not fence:
+            said.append(_mrkdwn(lines[at]))
+            at += 1
+            continue
+        end = _end_of_code(lines, at) if fence else _end_of_table(lines, at)
+        if end is None:  # a fence that is never closed is text
+            said.append(lines[at])
+            at += 1
+            continue
+        yield from _paragraphs(said)
+        said = []
+        yield from _code(lines[at:end]) if fence else _tables(lines[at:end])
+        at = end
+    yield from _paragraphs(said)
+
+
+def _paragraphs(lines: list[str]) -> Iterator[Block]:
+    text = "\n".join(lines).strip("\n")
+    yield from (section(part) for part in split(text) if part.strip())
+
+
+def _mrkdwn(line: str) -> str:
+    """Markdown's bold, headings and bullets as Slack writes them."""
+    heading = _HEADING.match(line)
+    if heading:
+        return f"*{_BOLD.sub(lambda found: found[1], heading[1])}*"
+    return _BULLET.sub(r"\1• ", _BOLD.sub(r"*\1*", line))
+
+
+def _end_of_code(lines: list[str], at: int) -> int | None:
+    if lines[at].strip().count("```") > 1:
+        return None
+    return next((n + 1 for n in range(at + 1, len(lines)) if lines[n].strip() == "```"), None)
+
+
+def _end_of_table(lines: list[str], at: int) -> int:
+    return next((n for n in range(at, len(lines)) if not _ROW.match(lines[n])), len(lines))
+
+
+def _code(lines: list[str]) -> Iterator[Block]:
+    inside = "\n".join(lines[1:-1])
+    chart = charts.block(plain(inside)) if lines[0].strip() == "```chart" else None
+    if chart is not None:
+        yield chart
+        return
+    for part in split(plain(inside)):
+        if part.strip():
+            yield rich({"type": "rich_text_preformatted", "elements": [element(part)]})
+
+
+def _tables(lines: list[str]) -> Iterator[Block]:
+    """One table, or several with the same head where Slack's limits say so."""
+    head, *body = [_cells(line) for line in lines if not _RULE.match(line)]
+    longest = max((len(cell) for row in [head, *body] for cell in row), default=0)
+    if len(head) > TABLE_COLUMNS or longest > CELL_MAX or any(len(row) > len(head) for row in body):
+        for part in split(plain("\n".join(lines))):
+            yield rich({"type": "rich_text_preformatted", "elements": [element(part)]})
+        return
+    width = len(head)
+    rows, chars = [head], sum(map(len, head))
+    for row in body:
+        size = sum(map(len, row))
+        if len(rows) >= TABLE_ROWS or chars + size > TABLE_CHARS:
+            yield _table(rows, width)
+            rows, chars = [head], sum(map(len, head))
+        rows.append(row)
+        chars += size
+    yield _table(rows, width)
+
+
+def _cells(line: str) -> list[str]:
+    inside = line.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|(?![^<>]*>)", inside)]
+
+
+def _table(rows: list[list[str]], width: int) -> Block:
+    told = [[_cell(cell) for cell in [*row, *[""] * (width - len(row))][:width]] for row in rows]
+    return {"type": "table", "rows": told}
+
+
+def _cell(text: str) -> Block:
+    """A cell as text, or as rich text where it links somewhere."""
+    text = _BOLD.sub(r"\1", text)
+    if not _LINK.search(text):
+        return {"type": "raw_text", "text": plain(text) or " "}
+    made: list[Block] = []
+    at = 0
+    for found in _LINK.finditer(text):
+        if text[at : found.start()]:
+            made.append(element(plain(text[at : found.start()])))
+        made.append({"type": "link", "url": plain(found[1]), "text": plain(found[2] or found[1])})
+        at = found.end()
+    if text[at:]:
+        made.append(element(plain(text[at:])))
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": made}]}
+
+
+def fallback(part: Part, limit: int) -> str:
+    """What a part says without its blocks, for notifications and screen readers."""
+    said = [block["text"]["text"] for block in part.blocks if block["type"] == "section"]
+    return cut("\n".join(said), limit) or words.TABLE_ONLY

@@ -1,0 +1,45 @@
+"""Charts that Slack draws itself, from a small JSON text; a text that is none is left as it is.
+
+`{"type": "bar" | "line" | "area", "title": …, "series": [{"name": …, "points": [[label, number], …]}]}`, or
+`{"type": "pie", "title": …, "points": [[label, number], …]}`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bot.slack.messages import cut
+
+TITLE_MAX, NAME_MAX = 50, 60
+SERIES_MAX, POINTS_MAX = 12, 20
+
+
+def block(text: str) -> dict[str, Any] | None:
+    """The block that draws the chart, or None when the text describes none that Slack can draw."""
+    try:
+        told = json.loads(text)
+        chart = _pie(told) if told["type"] == "pie" else _lines(told)
+        return {"type": "data_visualization", "title": cut(str(told["title"]), TITLE_MAX), "chart": chart}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _pie(told: Any) -> dict[str, Any]:
+    return {"type": "pie", "segments": _points(told["points"])}
+
+
+def _lines(told: Any) -> dict[str, Any]:
+    if told["type"] not in ("bar", "line", "area") or not 1 <= len(told["series"]) <= SERIES_MAX:
+        raise ValueError(told["type"])
+    series = [{"name": cut(str(one["name"]), NAME_MAX), "data": _points(one["points"])} for one in told["series"]]
+    labels = [point["label"] for point in series[0]["data"]]
+    if any([point["label"] for point in one["data"]] != labels for one in series):
+        raise ValueError("the series have different labels")
+    return {"type": told["type"], "series": series, "axis_config": {"categories": labels}}
+
+
+def _points(points: Any) -> list[dict[str, Any]]:
+    if not 1 <= len(points) <= POINTS_MAX:
+        raise ValueError(len(points))
+    return [{"label": cut(str(label), NAME_MAX), "value": float(value)} for label, value in points]

@@ -1,0 +1,78 @@
+"""Answers of any length and shape arrive whole, with what Slack can draw drawn by Slack."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.slack.audit import text_of
+from bot.slack import answers, charts
+from loopback.slack.blocks import message_problems
+
+LINES = st.one_of(
+    st.text(alphabet="abc <>&*_`|#-", max_size=200),
+    st.just("| a | b |\n|---|---|\n| 1 | <https://x.example/1|two> |"),
+    st.just("```\ncode | here\n```"),
+    st.just("# A heading"),
+)
+TABLE = "| Account | Amount |\n|:---|---:|\n| 4000 Fees | <https://x.example/e1|1,234.50> |\n| 4100 | **7** |"
+
+
+def kinds(text):
+    return [block["type"] for part in answers.parts(text) for block in part.blocks]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=60).map("\n".join))
+def test_every_part_is_within_slacks_limits(text):
+    for part in answers.parts(text):
+        assert message_problems(part.blocks) == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 8_000))
+def test_words_stay_whole_and_in_order_in_at_most_three_messages_or_the_file_has_them_all(count):
+    words = [f"w{n}." for n in range(count)]
+    text = " ".join(words) or "."
+    made = answers.parts(text)
+    assert len(made) <= 3
+    shown = [word for word in text_of({"blocks": part.blocks} for part in made).split() if word in set(words)]
+    whole = answers.whole(text).decode()
+    assert shown == words if not whole else whole == text and shown == words[: len(shown)]
+
+
+def test_a_table_is_a_table_and_its_links_open():
+    (table,) = [b for b in answers.parts(f"Two accounts:\n{TABLE}\nThat is all.")[0].blocks if b["type"] == "table"]
+    assert [cell["type"] for cell in table["rows"][1]] == ["raw_text", "rich_text"]
+    assert "https://x.example/e1" in json.dumps(table) and table["rows"][2][1]["text"] == "7"
+    assert kinds(f"Two accounts:\n{TABLE}\nThat is all.") == ["section", "table", "section"]
+
+
+def test_two_tables_are_two_messages_for_slack_takes_one_in_each():
+    assert len(answers.parts(f"{TABLE}\n\nand\n\n{TABLE}")) == 2
+
+
+def test_a_table_too_wide_for_slack_is_shown_as_it_was_written():
+    row = "|" + "|".join(f" c{n} " for n in range(30)) + "|"
+    text = f"{row}\n|{'---|' * 30}\n{row}"
+    assert kinds(text) == ["rich_text"] and text in text_of([{"blocks": answers.parts(text)[0].blocks}])
+
+
+def test_bold_headings_and_bullets_read_as_slack_writes_them():
+    (block,) = answers.parts("## The point\n- **Fees** rose\n* by a third")[0].blocks
+    assert block["text"]["text"] == "*The point*\n• *Fees* rose\n• by a third"
+
+
+def test_a_chart_is_drawn_by_slack_and_what_is_none_stays_readable():
+    told = {"type": "bar", "title": "Fees", "series": [{"name": "2026", "points": [["Q1", 3], ["Q2", 4.5]]}]}
+    text = f"```chart\n{json.dumps(told)}\n```"
+    (block,) = answers.parts(text)[0].blocks
+    assert block["type"] == "data_visualization" and block["chart"]["axis_config"]["categories"] == ["Q1", "Q2"]
+    assert kinds("```chart\nnot a chart\n```") == ["rich_text"]
+    assert charts.block(json.dumps({**told, "series": []})) is None
+
+
+def test_the_file_of_a_long_answer_reads_as_markdown():
+    text = "A &lt; B <https://x.example|here>\n" + "word " * 9_000
+    assert answers.whole(text).decode().startswith("A < B [here](https://x.example)")
+    assert answers.whole("short") == b""
