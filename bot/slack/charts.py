@@ -32,7 +32,9 @@ def _pie(told: Any) -> dict[str, Any]:
 def _lines(told: Any) -> dict[str, Any]:
     if told["type"] not in ("bar", "line", "area") or not 1 <= len(told["series"]) <= SERIES_MAX:
         raise ValueError(told["type"])
-    series = [{"name": cut(str(one["name"]), NAME_MAX), "data": _points(one["points"])} for one in told["series"]]
+    series: list[dict[str, Any]] = [
+        {"name": cut(str(one["name"]), NAME_MAX), "data": _points(one["points"])} for one in told["series"]
+    ]
     labels = [point["label"] for point in series[0]["data"]]
     if any([point["label"] for point in one["data"]] != labels for one in series):
         raise ValueError("the series have different labels")
