@@ -69,6 +69,7 @@ conformance: setup
 
 conformance-servers: setup
 	$(BIN)/python -m tests.conformance.servers
+	$(BIN)/python -m tests.conformance.offered
 
 # Slack's own SDK tests against the local Slack: make conformance-slack SLACK_SDK_CHECKOUT=DIR
 conformance-slack: setup

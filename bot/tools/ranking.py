@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 NAME, FIRST, REST, PARAMETER, FAMILY = 3.0, 1.0, 0.25, 0.5, 1.5  # what a word counts, by where it stands
 RELATED = 0.55  # what a word of the same meaning counts
@@ -41,24 +41,30 @@ MEANINGS = (
     "folder directory",
     "picture image photo screenshot figure",
     "chart graph plot diagram",
-    "invoice bill billing receivable",
+    "invoice bill billing receivable owe debt",
     "payable bill supplier vendor owe creditor unpaid",
     "customer client contact account company debtor",
     "person people user member colleague employee contact",
-    "ticket issue bug task story todo",
+    "ticket issue bug task story todo jira",
     "comment note remark annotation reply",
-    "page article wiki note",
+    "page article wiki note confluence notion",
     "repository repo git",
     "commit history log revision version",
+    "status state done finish close transition progress",
     "branch fork",
     "database table schema sql",
     "column field row record cell",
     "formula calculate compute sum calculation",
+    "correct adjust journal booking posting entry",
     "price cost amount payment pay paid",
+    "color colour highlight shade format style",
+    "rule condition conditional above below threshold validation allowed only",
+    "assign give owner responsible",
     "bank account cash balance transaction",
     "profit loss income earnings revenue sales turnover",
     "tax vat gst",
     "time date clock zone timezone hour now",
+    "hour worklog timesheet spent worked log",
     "channel conversation room chat slack thread",
     "reaction emoji",
     "web website page browser url site internet",
@@ -91,7 +97,7 @@ class Entry:
 def ranked(entries: Iterable[Entry], query: str) -> list[str]:
     """Names of the tools that share a meaning with the query, best first (BM25 over weighted words)."""
     texts = {entry.name: words(entry) for entry in entries}
-    wanted = dict.fromkeys(stem for stem in stems(query) if stem not in _skipped()) or dict.fromkeys(stems(query))
+    wanted = dict.fromkeys(stem for stem in stems(query) if stem not in _skipped())
     usual = sum(sum(found.values()) for found in texts.values()) / max(len(texts), 1) or 1.0
     holding = Counter(word for found in texts.values() for word in found)
 
@@ -117,6 +123,7 @@ def ranked(entries: Iterable[Entry], query: str) -> list[str]:
     return sorted((name for name in texts if scores[name] > 0), key=lambda name: (-scores[name], name))
 
 
+@lru_cache(maxsize=10_000)
 def words(entry: Entry) -> dict[str, float]:
     """The stems of a tool, each by the best place where it stands, more often counting a little more."""
     family, _, own = entry.name.rpartition("__")

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 UNORDERED = {"required", "enum", "type", "anyOf", "oneOf", "allOf", "examples"}
-_COMMA_LIST = re.compile(r"[\w.:/-]+(?:,\s*[\w.:/-]+){2,}")
+_COMMA_LIST = re.compile(r"[\w:/-]+(?:\.[\w:/-]+)*(?:,\s*[\w:/-]+(?:\.[\w:/-]+)*){2,}")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _ORDER = re.compile(
     r"\b(ignore (all|any|previous)|do not (tell|mention|inform)|before (using|calling) any|always (call|use)|"
@@ -100,7 +100,7 @@ def _readable(text: str) -> list[str]:
     lines: list[str] = []
     for line in text.splitlines():
         head, *rest = re.split(r"(?<=[.!?])\s+|\\n", line)
-        lines += [head, *(f"    {part}" for part in rest if part.strip())]
+        lines += [head, *(f"    {part.rstrip('",')}" for part in rest if part.strip('", '))]
     return lines
 
 
