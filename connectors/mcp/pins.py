@@ -100,7 +100,8 @@ def _readable(text: str) -> list[str]:
     lines: list[str] = []
     for line in text.splitlines():
         head, *rest = re.split(r"(?<=[.!?])\s+|\\n", line)
-        lines += [head, *(f"    {part.rstrip('",')}" for part in rest if part.strip('", '))]
+        sentences = (part.rstrip('",') for part in rest)
+        lines += [head, *(f"    {sentence}" for sentence in sentences if sentence.strip())]
     return lines
 
 
