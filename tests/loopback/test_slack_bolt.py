@@ -7,13 +7,6 @@ import pytest
 from slack_harness import BOT_TOKEN, PATIENCE_S, connected, run
 from slack_sdk.errors import SlackApiError
 
-
-@pytest.fixture(params=("aiohttp", "websockets", "http"))
-def way(request):
-    """How the app is connected."""
-    return request.param
-
-
 NOT_HEARD = {"aiohttp": "timeout", "websockets": "timeout", "http": "http_error"}  # Bolt answers 404 then
 
 

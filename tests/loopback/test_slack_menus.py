@@ -1,4 +1,4 @@
-"""Shortcuts, suggestions, stacked modals, outsiders, and what a person looks at beside the agent."""
+"""The same over every way to an app: shortcuts, suggestions, stacked modals, outsiders, and what a person looks at beside the agent."""
 
 from slack_harness import run
 
@@ -32,7 +32,7 @@ def takes_shortcuts(app, stage):
         """People write too."""
 
 
-def test_a_message_shortcut_carries_the_message_also_inside_a_thread():
+def test_a_message_shortcut_carries_the_message_also_inside_a_thread(way):
     async def scenario(stage):
         asked = await stage.act("maya", "post", channel="finance", text="who looks into this?")
         reply = await stage.act("jonas", "post", channel="finance", text="not me", thread_ts=asked["ts"])
@@ -47,10 +47,10 @@ def test_a_message_shortcut_carries_the_message_also_inside_a_thread():
         whispered = await stage.look("ephemeral", channel="finance", user="maya")
         assert [one["text"] for one in whispered["messages"]] == ["On it"]
 
-    run(scenario, takes_shortcuts)
+    run(scenario, takes_shortcuts, way=way)
 
 
-def test_a_global_shortcut_opens_a_modal_and_unknown_ones_are_named():
+def test_a_global_shortcut_opens_a_modal_and_unknown_ones_are_named(way):
     async def scenario(stage):
         await stage.act("maya", "shortcut", callback_id="ask")
         assert (await stage.next())["type"] == "shortcut"
@@ -59,10 +59,10 @@ def test_a_global_shortcut_opens_a_modal_and_unknown_ones_are_named():
         told = await stage.act("maya", "shortcut", callback_id="delegate")
         assert (told["error"], told["message"]) == ("unknown_shortcut", "global shortcuts here: ask.")
 
-    run(scenario, takes_shortcuts)
+    run(scenario, takes_shortcuts, way=way)
 
 
-def test_an_app_suggests_options_for_what_was_typed():
+def test_an_app_suggests_options_for_what_was_typed(way):
     def suggests(app, stage):
         @app.options("account")
         async def options(ack, payload):
@@ -76,10 +76,10 @@ def test_an_app_suggests_options_for_what_was_typed():
         )
         assert [one["text"]["text"] for one in told["options"]] == ["Travel 4711"]
 
-    run(scenario, suggests)
+    run(scenario, suggests, way=way)
 
 
-def test_clearing_a_stack_of_modals_tells_the_app_of_those_below():
+def test_clearing_a_stack_of_modals_tells_the_app_of_those_below(way):
     def stacks(app, stage):
         @app.shortcut("ask")
         async def ask(ack, shortcut, client):
@@ -108,7 +108,7 @@ def test_clearing_a_stack_of_modals_tells_the_app_of_those_below():
         assert await stage.next() is True
         assert (await stage.look("view", channel="finance", **{"as": "maya"}))["views"] == []
 
-    run(scenario, stacks)
+    run(scenario, stacks, way=way)
 
 
 def hears(app, stage):
@@ -130,7 +130,7 @@ def hears(app, stage):
         """Heard already."""
 
 
-def test_outsiders_and_guests_are_marked_wherever_they_appear():
+def test_outsiders_and_guests_are_marked_wherever_they_appear(way):
     async def scenario(stage):
         await stage.act("olga", "post", channel="partners", text="hello")
         body = await stage.next()
@@ -142,10 +142,10 @@ def test_outsiders_and_guests_are_marked_wherever_they_appear():
         assert (await stage.act("gus", "post", channel="general", text="?"))["error"] == "channel_not_found"
         assert [one["name"] for one in (await stage.person("gus").conversations_list())["channels"]] == ["partners"]
 
-    run(scenario, hears)
+    run(scenario, hears, way=way)
 
 
-def test_what_someone_looks_at_comes_with_their_next_message_to_the_agent():
+def test_what_someone_looks_at_comes_with_their_next_message_to_the_agent(way):
     async def scenario(stage):
         await stage.act("maya", "look", channel="finance")
         looked = (await stage.next())["event"]
@@ -154,10 +154,10 @@ def test_what_someone_looks_at_comes_with_their_next_message_to_the_agent():
         await stage.act("maya", "post", channel="cadre", text="summarise this channel")
         assert (await stage.next())["event"]["app_context"] == looked["context"]
 
-    run(scenario, hears)
+    run(scenario, hears, way=way)
 
 
-def test_a_person_renames_a_session():
+def test_a_person_renames_a_session(way):
     async def scenario(stage):
         asked = await stage.act("maya", "post", channel="finance", text="go")
         await stage.next()
@@ -168,7 +168,7 @@ def test_a_person_renames_a_session():
         assert (event["title"], event["previous_title"]) == ("Close of Q3", "Close")
         assert (await stage.look("thread", channel="finance", ts=asked["ts"]))["session"]["title"] == "Close of Q3"
 
-    run(scenario, hears)
+    run(scenario, hears, way=way)
 
 
 def test_a_user_group_can_be_mentioned():
