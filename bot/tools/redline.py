@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bot.errors import ModelMustRetry
 from bot.policy.gate import Effect
+from bot.store import people
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
 from bot.workspace import Workspace
 from connectors import errors as e
@@ -52,7 +53,8 @@ async def redline(ctx: ToolContext, args: RedlineArgs) -> Outcome:
     source = ctx.workspace.read(args.file)
     original = source if source[:2] == b"PK" else ctx.workspace.text(args.file)
     changes = [Change(p.quote, p.new, p.reason) for p in proposals]
-    author = f"Cadre for {ctx.requester}"
+    known = await ctx.db.read(lambda c: people.get(c, ctx.team, ctx.requester))
+    author = f"Cadre for {known.person.name if known and known.person.name else ctx.requester}"
     try:
         made, before, after = await _made(
             original, changes, author, datetime.fromtimestamp(ctx.db.now(), UTC), args.file

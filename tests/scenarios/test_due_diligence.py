@@ -100,7 +100,7 @@ def test_changes_are_tracked_small_and_carry_author_and_reason(done):
     with zipfile.ZipFile(io.BytesIO(made)) as package:
         body = package.read("word/document.xml").decode()
         comments = package.read("word/comments.xml").decode()
-    assert set(re.findall(r'<w:(?:ins|del) [^>]*w:author="([^"]*)"', body)) == {"Cadre for UMAYA"}
+    assert set(re.findall(r'<w:(?:ins|del) [^>]*w:author="([^"]*)"', body)) == {"Cadre for maya"}
     assert len(re.findall(r"<w:comment ", comments)) == len(changes)
     kept = sum(len(text) for text in re.findall(r"<w:delText[^>]*>([^<]*)", body))
     assert kept < sum(len(change["quote"]) for change in changes)
