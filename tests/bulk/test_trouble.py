@@ -6,6 +6,7 @@ import asyncio
 import json
 
 from bot.store.item_tables import item
+from bot.store.schema import journal
 from loopback.model import forms
 from loopback.model.scripted import call
 from tests.bulk.harness import both, by_patterns, contract, lead, told, worker
@@ -145,6 +146,22 @@ def test_a_storm_of_429_narrows_the_width_and_the_work_is_finished(tmp_path):
     assert len(answers) == 30
     assert here.items.width.current < 8
     assert here.items.width.in_flight == 0
+
+
+def test_that_nothing_is_taken_is_told_once_and_the_work_is_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.team.items.runner.HOLD_S", 0.05)
+    full = {"match": " report", "kind": "429", "count": 12, "retry_after_s": 0.2}
+
+    async def scenario():
+        async with worker(tmp_path, both(lead(FILES), by_patterns)) as here:
+            here.faults.add(full)
+            view = await here.ended(await here.ask())
+            return view, await here.rows(journal, view.run.id)
+
+    view, rows = asyncio.run(scenario())
+    assert view.coverage.done == len(FILES)
+    (told,) = [row["body"]["text"] for row in rows if row["kind"] == "notice"]
+    assert told.startswith("The model limits requests at the moment. 0 of 8 read; the rest goes on by itself")
 
 
 def test_a_model_that_never_comes_back_leaves_the_rest_failed_with_its_words(tmp_path):

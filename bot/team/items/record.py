@@ -110,11 +110,21 @@ def _proven(tx: Tx, work: Work, one: Json, answers: list[Json], page: str) -> li
     return proven
 
 
+def failing(tx: Tx, work: Work, words: str) -> None:
+    """The thread hears that nothing is taken, and that the work goes on when it is; when, is kept over a restart."""
+    held(tx, work)
+    told = {**work.row["inputs"], "told_failing_at": work.told_failing_at}
+    tx.execute(update(agent).where(agent.c.id == work.claim.agent_id).values(inputs=told))
+    text = f"{words} {items.in_words(work.counts())}; the rest goes on by itself as soon as it answers."
+    journal.append(tx, work.row["run_id"], "notice", {"text": text})
+
+
 def held(tx: Tx, work: Work) -> None:
-    """The work sleeps because nothing is taken: since when is kept over sleep and restart."""
+    """Nothing is taken: since when is kept over sleep and restart."""
     own(tx, work)
     if work.failing_since is not None:
-        _trouble(tx, work, {"since": work.failing_since, "tries": 1})
+        work.row["trouble"] = {"since": work.failing_since, "tries": 1}
+        _trouble(tx, work, work.row["trouble"])
 
 
 def _trouble(tx: Tx, work: Work, told: Json | None) -> None:

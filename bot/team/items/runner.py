@@ -39,6 +39,7 @@ ACTIVE_S = 60.0  # then the activation ends and the work wakes itself
 HOLD_S = 5.0  # a longer pause is slept, not waited for
 LOOK_S = 0.2
 TELL_S = 1.0  # between two rows about progress
+TELL_FAILING_S = 900.0  # between two words to the thread that nothing is taken
 REJECTED = 3  # requests that the server could not take before any that it could: then it is not the item
 
 
@@ -228,7 +229,7 @@ class ItemRunner:
                 reply = await self._interrupts.guard(work.claim, self.model.complete(prompt))
             except DependencyFailed as error:
                 self.width.lost(ticket, error.retry_after)
-                self._failing(work, error)
+                await self._failing(work, error)
                 continue
             except ModelRejected as error:
                 self.width.over()
@@ -245,15 +246,20 @@ class ItemRunner:
             work.failing_since, work.answered = None, True
             return reply
 
-    def _failing(self, work: Work, error: DependencyFailed) -> None:
-        """After a call that failed: go on, sleep for a while, or give up what is left."""
+    async def _failing(self, work: Work, error: DependencyFailed) -> None:
+        """After a call that failed: go on, sleep for a while, or give up what is left. What lasts is told once."""
         now = self.db.now()
         work.failing_since = now if work.failing_since is None else work.failing_since
         work.failing = f"{error} It did not recover within {self.retry_budget:.0f} seconds."
         if now - work.failing_since >= self.retry_budget:
             self._halt(work, "unavailable")
-        elif self.width.held_s > HOLD_S:
+            return
+        if self.width.held_s > HOLD_S:
             self._halt(work, "hold")
+        lasts = work.halt == "hold" or now - work.failing_since >= HOLD_S
+        if lasts and now >= work.told_failing_at + TELL_FAILING_S:
+            work.told_failing_at = now
+            await self.db.write(lambda tx: record.failing(tx, work, str(error)))
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +48,7 @@ class Work:
     halt: str = ""  # why nothing more is begun: stop | control | steer | owner | hold | time | unavailable
     failing_since: float | None = None  # product time since which every call failed
     failing: str = ""  # and how
-    told_failing: bool = False
+    told_failing_at: float = -math.inf  # product time at which the thread heard of it last
     answered: bool = False  # the model answered at least once
     refusals: int = 0  # requests that the model's server could not take
     told_at: float = 0.0
@@ -92,8 +93,8 @@ def load(connection: Connection, claim: Claim) -> Work:
     form = Form.model_validate(told)
     found = items.of_work(connection, row["run_id"], row["name"])
     given = items.answers(connection, row["run_id"], row["name"])
-    since = (row["trouble"] or {}).get("since")
-    return Work(claim, row, run, owner, form, form.digest, found, given, failing_since=since)
+    since, told_at = (row["trouble"] or {}).get("since"), row["inputs"].get("told_failing_at", -math.inf)
+    return Work(claim, row, run, owner, form, form.digest, found, given, failing_since=since, told_failing_at=told_at)
 
 
 def result_of(connection: Connection, digest: str) -> list[Json]:
