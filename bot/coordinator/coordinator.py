@@ -334,9 +334,9 @@ class Coordinator:
     def _end(self, tx: Tx, rows: Rows) -> None:
         """The run is done: the reply with every placeholder filled by code."""
         _finished(tx, rows.lead)
-        shown = render.lookup(tx.connection, rows.run["id"], self.figure_page)
-        text, _ = shown.fill(rows.lead["finish"]["args"].get("reply", ""), render.slack_link)
-        end_run(tx, rows.run["id"], RunStatus.DONE, summary=render.slack_links(text))
+        reply = rows.lead["finish"]["args"].get("reply", "")
+        text = render.for_thread(tx.connection, rows.run["id"], reply, self.figure_page)
+        end_run(tx, rows.run["id"], RunStatus.DONE, summary=text)
 
     async def _stop(self, claim: Claim, rows: Rows) -> float | bool | None:
         """Calls in flight break off within a moment; then, or when one does not, the run ends with what it has."""

@@ -31,9 +31,9 @@ def partial_result(connection: Connection, run_id: str, figure_page: str) -> str
     undone = [task["title"] for task in tasks if task["status"] != "done"]
     if undone:
         lines.append(f"• Not done: {'; '.join(undone)}")
-    text, _ = render.lookup(connection, run_id, figure_page).fill("\n".join(lines), render.slack_link)
+    text = "\n".join(lines)
     head = "*Partial result*, as far as the work had come; it was not checked as a whole:"
-    return f"{head}\n{render.slack_links(text)}"
+    return f"{head}\n{render.for_thread(connection, run_id, text, figure_page)}"
 
 
 def _summaries(mails: list[Any]) -> dict[str, str]:

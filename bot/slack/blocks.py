@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bot.slack import answer_words, answers, cards, document_words, messages, ways_words
 from bot.slack.cards import Block, context, section, sections
+from bot.slack.mrkdwn import NOTHING_SEEN, inert, link
 from bot.types import Artifact, RunStatus, RunView, Said
 
 TEXT_MAX = 12_000
@@ -78,7 +79,8 @@ def _post(
     key: str, text: str, blocks: list[Block], *, held: bool = False, top: bool = False, quiet: bool = False,
     private: bool = False,
 ) -> Post:  # fmt: skip
-    return Post(key, messages.brief(text, TEXT_MAX), tuple(blocks[:BLOCKS_MAX]), held, top, quiet, private)
+    told = inert(messages.brief(inert(text), TEXT_MAX - 3)) or NOTHING_SEEN
+    return Post(key, told, tuple(blocks[:BLOCKS_MAX]), held, top, quiet, private)
 
 
 def _header(view: RunView, kind: str) -> Post:
@@ -132,7 +134,7 @@ def _plan(view: RunView, ended: bool) -> Post:
 
 def answer(view: RunView) -> str:
     """What an ended run says in the end, whole, as mrkdwn."""
-    said = messages.harmless(view.summary_text.strip())
+    said = inert(view.summary_text.strip())
     if view.run.status == RunStatus.DONE:
         return said or f"Done: {messages.escape(messages.topic(view.run))}"
     text = messages.failure(view.run, written=bool(view.effects))
@@ -174,7 +176,7 @@ def _made(view: RunView) -> list[Block]:
             newest[artifact.name] = artifact
     if not newest:
         return []
-    links = [cards.link(a.url, messages.cut(a.name, 100)) for a in newest.values()]
+    links = [link(a.url, messages.cut(a.name, 100)) for a in newest.values()]
     return sections("\n".join(f"• {one}" for one in links))
 
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from bot.slack import document_words, messages, ways_words
+from bot.slack.mrkdwn import NOTHING_SEEN, inert, link, quiet
 from bot.types import Approval, Check, Json, Message, RunInfo, RunView, Task
 
 Block = dict[str, Any]
@@ -35,16 +36,22 @@ STATUS = {
 
 
 def section(text: str) -> Block:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": messages.cut(text, SECTION_MAX)}}
+    return {"type": "section", "text": _mrkdwn(text)}
 
 
 def context(text: str) -> Block:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": messages.cut(text, SECTION_MAX)}]}
+    return {"type": "context", "elements": [_mrkdwn(text)]}
+
+
+def _mrkdwn(text: str) -> Block:
+    """The one place where text becomes markup: what calls or links in it is what code wrote, and Slack adds none."""
+    told = inert(messages.cut(inert(text), SECTION_MAX)) or NOTHING_SEEN
+    return {"type": "mrkdwn", "text": told, "verbatim": True}
 
 
 def sections(text: str) -> list[Block]:
     """Text of any length as section blocks: nothing lost, lines and words kept whole where they fit."""
-    return [section(part) for part in split(text) if part.strip()]
+    return [section(part) for part in split(inert(text)) if part.strip()]
 
 
 def split(text: str, limit: int = SECTION_MAX) -> list[str]:
@@ -58,11 +65,6 @@ def split(text: str, limit: int = SECTION_MAX) -> list[str]:
         parts.append(text[:at])
         text = text[at:]
     return [*parts, text]
-
-
-def link(url: str, label: str) -> str:
-    safe = url.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C").replace("&", "&amp;").replace(" ", "%20")
-    return f"<{safe}|{messages.escape(label).replace('|', '¦')}>"
 
 
 def rich(*elements: Block) -> Block:
@@ -270,7 +272,7 @@ def _changes(changes: list[Json]) -> list[Block]:
             table_free = False
         text = change.get("markdown")
         if text and markdown_left > EXCERPT_MAX:
-            excerpt = _excerpt(str(text))
+            excerpt = quiet(_excerpt(str(text)))
             markdown_left -= len(excerpt)
             blocks += [{"type": "markdown", "text": excerpt}, context(_fingerprint(change, excerpt))]
     if len(changes) > CHANGES_MAX:

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 
 from bot.coordinator.control import Told
+from bot.slack.mrkdwn import escape as escape
+from bot.slack.mrkdwn import mention
 from bot.types import Approval, Budget, Cost, Json, RunInfo, RunView, Said, Task
 
 OFFLINE = "offline playbook, no language model"
@@ -61,16 +63,6 @@ DECISIONS = {
 }
 
 
-def escape(text: str) -> str:
-    """Text as Slack wants it in mrkdwn: three characters escaped, so that nothing in it is a link or a mention."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def harmless(mrkdwn: str) -> str:
-    """Rendered mrkdwn keeps its links but calls nobody: no @channel, @here, group."""
-    return re.sub(r"<(?=[!])", "&lt;", mrkdwn)
-
-
 def cut(text: str, limit: int) -> str:
     """At most `limit` characters, with a mark where something is left out."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
@@ -115,7 +107,7 @@ def ack(run: RunInfo) -> str:
 def header(run: RunInfo, kind: str) -> str:
     """The top-level message of a request that had no thread of its own."""
     asked = "Scheduled for" if kind == "schedule" else "Asked by"
-    return f"{asked} <@{run.requester}>: *{escape(cut(run.request, 500))}*"
+    return f"{asked} {mention(run.requester)}: *{escape(cut(run.request, 500))}*"
 
 
 def plan_title(run: RunInfo, tasks: tuple[Task, ...]) -> str:
@@ -140,20 +132,22 @@ def asks(approval: Approval, requester: str) -> str:
     """The first line of an approval: what would happen and where."""
     preview = approval.preview
     if approval.kind == "budget":
-        return f"<@{requester}> {budget_question(preview)}"
+        return f"{mention(requester)} {budget_question(preview)}"
     if approval.kind == "plan":
-        return f"<@{requester}> *Work by this plan?* {escape(cut(str(preview.get('reason') or ''), 500))}".rstrip()
+        return (
+            f"{mention(requester)} *Work by this plan?* {escape(cut(str(preview.get('reason') or ''), 500))}".rstrip()
+        )
     if approval.kind == "call":
         tool = str(preview.get("tool")).removeprefix("mcp__").replace("__", ": ", 1)
-        return f"<@{requester}> *May {escape(cut(str(preview.get('from')), 40))} call {escape(tool)} once?*"
+        return f"{mention(requester)} *May {escape(cut(str(preview.get('from')), 40))} call {escape(tool)} once?*"
     if approval.kind in ("question", "signin"):
         requester = str(preview.get("person") or requester)
-        return f"<@{requester}> {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
+        return f"{mention(requester)} {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
     number = len(preview.get("changes") or [])
     if preview.get("access"):
         return f"<@{requester}> *Give this access?* It is asked apart: others can open at once what is shared."
     title = cut(str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}"), 300)
-    return f"<@{requester}> *Write {escape(title[0].lower() + title[1:])}?*"
+    return f"{mention(requester)} *Write {escape(title[0].lower() + title[1:])}?*"
 
 
 PLAN_HINT = (
@@ -184,7 +178,7 @@ def planned(preview: Json) -> str:
 
 def outcome(approval: Approval, decided_at: float | None) -> str:
     """The line that stands where the buttons were."""
-    who = f" by <@{approval.decided_by}>" if approval.decided_by else ""
+    who = f" by {mention(approval.decided_by)}" if approval.decided_by else ""
     when = f", {at(decided_at)}" if decided_at else ""
     if approval.status == "answered":
         return f"Answered{who}{when}: {escape(cut(approval.answer, 1500))}"
@@ -205,7 +199,7 @@ def failure(run: RunInfo, written: bool, lost: str = "") -> str:
     why = lost or escape(cut(str(error["message"]), 2_500)).rstrip()
     why = why if why.endswith((".", "!", "?")) else f"{why}."
     follow = NEXT.get(error["kind"], NEXT_WRITTEN if written else NEXT_DEFAULT)
-    return f"<@{run.requester}> I could not finish *{escape(topic(run))}*: {why} {follow}".rstrip()
+    return f"{mention(run.requester)} I could not finish *{escape(topic(run))}*: {why} {follow}".rstrip()
 
 
 def unreachable(kind: str, place: str) -> str:
@@ -270,9 +264,9 @@ def said(one: Said, run: RunInfo) -> str:
     body = one.body
     match one.kind:
         case "pause":
-            return f"Paused by <@{body['by']}>. What is under way comes to the end of its step. {RESUME_HINT}"
+            return f"Paused by {mention(body['by'])}. What is under way comes to the end of its step. {RESUME_HINT}"
         case "resume":
-            return f"Resumed by <@{body['by']}>."
+            return f"Resumed by {mention(body['by'])}."
         case "steer":
             return _steered(body, run)
         case "status":
@@ -282,7 +276,7 @@ def said(one: Said, run: RunInfo) -> str:
 
 def _steered(body: Json, run: RunInfo) -> str:
     quoted = f"“{escape(cut(' '.join(str(body['text']).split()), 300))}”"
-    who = f" from <@{body['by']}>"
+    who = f" from {mention(body['by'])}"
     if body["kind"] == "replace":
         return f"A new request{who} in place of this one: {quoted}. I stop this work and begin the other."
     first = {"addon": f"Added to this work{who}: {quoted}."}.get(body["kind"], f"Change of course{who}: {quoted}.")
@@ -329,7 +323,8 @@ def _standing(body: Json, run: RunInfo) -> str:
     if len(body["agents"]) > 12:
         lines.append(f"• and {len(body['agents']) - 12} more agents")
     lines += [
-        f"• <@{q['person']}> is asked ({lasted(q['for_s'])}): {escape(cut(q['title'], 200))}" for q in body["asked"]
+        f"• {mention(q['person'])} is asked ({lasted(q['for_s'])}): {escape(cut(q['title'], 200))}"
+        for q in body["asked"]
     ]
     return "\n".join([*lines, f"• Cost so far: {spent(Cost(**body['cost']))}"])
 
@@ -356,8 +351,8 @@ def _reasons(body: Json, run: RunInfo) -> str:
     if body["control"] in ("pause", "budget"):
         paused = "a person paused it" if body["control"] == "pause" else "its budget is used up and a person is asked"
         lines.append(f"• It does not go on because {paused}")
-    lines += [f"• <@{q['person']}> is asked: {escape(cut(q['title'], 200))}" for q in body["asked"]]
-    lines += [f"• <@{s['by']}> changed the course: “{escape(cut(s['text'], 200))}”" for s in body["steers"]]
+    lines += [f"• {mention(q['person'])} is asked: {escape(cut(q['title'], 200))}" for q in body["asked"]]
+    lines += [f"• {mention(s['by'])} changed the course: “{escape(cut(s['text'], 200))}”" for s in body["steers"]]
     lines += [f"• The plan changed: {escape(cut(reason, 200))}" for reason in body["changes"] if reason]
     lines += [f"• Check failed: {escape(c['name'])}: {escape(cut(c['evidence'], 250))}" for c in body["checks"]]
     lines += [f"• {escape(x['agent'])} waits for a failing service, attempt {x['tries']}" for x in body["trouble"]]
@@ -490,6 +485,6 @@ def budget_question(preview: Json) -> str:
     if preview.get("estimate"):
         told += f" The estimate for the whole of it was {dollars(preview['estimate'])}."
     if preview["scope"] in ("channel", "org"):
-        who = " or ".join(f"<@{user}>" for user in preview.get("approvers", ()))
+        who = " or ".join(f"{mention(user)}" for user in preview.get("approvers", ()))
         told += f" Only {who or 'whoever runs Cadre'} can raise it."
     return f"{told} Go on for more, or take what is there?"

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
 
-from bot.store.schema import evidence, figure, run
+from bot.store.schema import artifact, change, evidence, figure, run, seen_message
 
 PLACEHOLDER = re.compile(r"\{\{\s*(f|e):([^{}\s]+)\s*\}\}")
 # What may stand in a text without a source: periods, years, dates, ids, list markers.
@@ -22,6 +23,9 @@ FREE = re.compile(
 MARKDOWN_LINK = re.compile(r"\[([^\]\n]+)\]\((https?://[^)\s]+)\)")
 QUOTED_MESSAGE = re.compile(r"\[[^\]\n]*\]\(https?://[^)\s]*/archives/[^)\s]*\)")  # people's own numbers, linked
 NUMBER = re.compile(r"\d[\d.,]*")
+OPENING = re.compile(r"<(?=[@#!]|[A-Za-z][A-Za-z0-9+.-]*:)")  # of a link or mention in Slack's markup
+URL = re.compile(r"https?://[^\s<>|)]+")
+MESSAGE = re.compile(r"/archives/(?P<channel>[A-Z0-9]+)/p(?P<ts>\d{7,20})$")
 
 Link = Callable[[str, str], str]
 
@@ -33,7 +37,11 @@ def markdown_link(label: str, url: str) -> str:
 
 
 def slack_link(label: str, url: str) -> str:
-    return f"<{url}|{label}>" if url else label
+    """A link as Slack writes it; in its label nothing is a link or a mention."""
+    if not url:
+        return label
+    safe = url.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
+    return f"<{safe}|{label.replace('<', '&lt;').replace('>', '&gt;').replace('|', '¦')}>"
 
 
 @dataclass(frozen=True)
@@ -98,9 +106,47 @@ def format_value(value: str, unit: str) -> str:
     return f"{unit} {number:,f}"
 
 
-def slack_links(text: str) -> str:
-    """Markdown links as Slack writes them."""
-    return MARKDOWN_LINK.sub(lambda found: slack_link(found[1], found[2]), text)
+def for_thread(connection: Connection, run_id: str, text: str, figure_page: str) -> str:
+    """Words of an agent as a thread shows them: figures in place, links to where the run has been and nowhere else.
+
+    What an agent writes may repeat a cell, a file's name or a tool's words: nothing in it calls anybody, and an
+    address that neither the requester nor a source of the run gave is words, not a link.
+    """
+    known = Known(connection, run_id, figure_page)
+    filled, _ = lookup(connection, run_id, figure_page).fill(OPENING.sub("&lt;", text), slack_link)
+
+    def linked(found: re.Match[str]) -> str:
+        if known.holds(found[2]):
+            return slack_link(found[1], found[2])
+        return f"{found[1]} ({found[2]})"
+
+    return MARKDOWN_LINK.sub(linked, filled)
+
+
+class Known:
+    """The places that a run's links may open."""
+
+    def __init__(self, connection: Connection, run_id: str, figure_page: str) -> None:
+        self._connection = connection
+        told = select(run.c.team_id, run.c.permalink, run.c.request).where(run.c.id == run_id)
+        self._run = connection.execute(told).one()
+        urls = [figure_page, self._run.permalink, *URL.findall(requested(connection, run_id))]
+        for table in (evidence, artifact, change):
+            urls += connection.execute(select(table.c.url).where(table.c.run_id == run_id)).scalars()
+        self._hosts = {urlsplit(url).netloc for url in urls if url} - {""}
+
+    def holds(self, url: str) -> bool:
+        """Whether an address is where the run has been, or a message that went by."""
+        place = urlsplit(url)
+        if place.netloc in self._hosts:
+            return True
+        found = MESSAGE.search(place.path)
+        if found is None:
+            return False
+        ts = f"{found['ts'][:-6]}.{found['ts'][-6:]}"
+        s = seen_message.c
+        query = select(s.ts).where(s.team_id == self._run.team_id, s.channel == found["channel"], s.ts == ts)
+        return self._connection.execute(query).first() is not None
 
 
 def uncited_numbers(text: str, request: str) -> list[str]:

@@ -161,7 +161,13 @@ def test_no_payload_reaches_the_top_as_an_exception_and_what_is_real_is_still_ke
 def test_hostile_words_are_a_request_to_the_letter(tmp_path, text):
     async def play(on):
         ts = "1790000000.000100"
-        event = {"type": "app_mention", "user": "UMAYA", "channel": "CFINANCE", "ts": ts, "text": f"<@UCADRE> {escape(text)}"}
+        event = {
+            "type": "app_mention",
+            "user": "UMAYA",
+            "channel": "CFINANCE",
+            "ts": ts,
+            "text": f"<@UCADRE> {escape(text)}",
+        }
         body = {"type": "event_callback", "team_id": "T0LOCAL", "event_id": "Ev1", "event": event}
         await on.surface.listeners.inbox.take(sane(json.loads(json.dumps(body))), "UCADRE")
         row = await on.db.read(lambda c: c.execute(select(t.inbox)).mappings().one())
