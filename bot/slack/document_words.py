@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.coordinator.control import Told
 from bot.slack import messages
+from bot.slack.mrkdwn import mention
 from bot.types import Json
 
 VERBS = {
@@ -49,7 +50,7 @@ def not_undone(told: Told) -> str:
 
 def undone(body: Json) -> str:
     """The post that answers the wish to undo a run: what came back, and what stays and why."""
-    who = f"<@{body['by']}>" if body["by"] else "the operator"
+    who = mention(body["by"]) if body["by"] else "the operator"
     if "restored" not in body:
         return f"Undoing this, as {who} asked: I am taking back what I wrote."
     back, kept = body["restored"], body["kept"]

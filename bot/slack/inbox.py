@@ -19,7 +19,7 @@ from bot.slack import delegate, heard, presses, requests
 from bot.slack.door import LOOK_S, Door, Unknown
 from bot.slack.requests import Changed, Ignored, Word, id_of, mapping, words_of
 from bot.slack.scheduler import Done, Refused, Scheduler
-from bot.slack.taken import Ask, Taken
+from bot.slack.taken import ROLES, Ask, Taken
 from bot.store import people
 from bot.store.database import Database, Tx
 from bot.store.schema import inbox, run
@@ -31,7 +31,6 @@ TAKEN = "cadre_taken"  # context key: what became of the payload, for the listen
 DEEP = 60  # levels of a payload that are read
 AGAIN_S = 2.0  # between two looks at what waits for an answer about a person
 LATE_S = 120.0  # then what was known of the person before is taken
-READS = ("status", "why")  # words of control that change nothing
 
 
 class Inbox:
@@ -296,7 +295,7 @@ def _direct(request: Request) -> bool:
 
 def _controlled(tx: Tx, ask: Ask, request: Request, word: Word) -> Taken:
     """A word of control counts in the transaction that keeps it: it waits for nobody."""
-    wanted = Role.SEE if word.name in READS else Role.ASK
+    wanted = ROLES.get(word.name, Role.ASK)
     denied = ask.why_not(tx, request.team, request.user, request.channel, wanted)
     if denied:
         return Taken(denied=denied, place=(request.team, request.channel, request.user, _thread(request)))

@@ -145,7 +145,7 @@ def asks(approval: Approval, requester: str) -> str:
         return f"{mention(requester)} {escape(cut(str(preview.get('title') or 'A question:'), 2_000))}"
     number = len(preview.get("changes") or [])
     if preview.get("access"):
-        return f"<@{requester}> *Give this access?* It is asked apart: others can open at once what is shared."
+        return f"{mention(requester)} *Give this access?* It is asked apart: others can open at once what is shared."
     title = cut(str(preview.get("title") or f"{number} change{'s' if number != 1 else ''}"), 300)
     return f"{mention(requester)} *Write {escape(title[0].lower() + title[1:])}?*"
 

@@ -12,7 +12,7 @@ from bot.coordinator.control import Place
 from bot.policy.access import Role
 from bot.slack import blocks, requests
 from bot.slack.requests import id_of, listing, mapping, ts_of, words_of
-from bot.slack.taken import Ask, Taken
+from bot.slack.taken import ROLES, Ask, Taken
 from bot.store import people
 from bot.store import schema as t
 from bot.store.database import Tx, by_id
@@ -37,7 +37,7 @@ def take(tx: Tx, ask: Ask) -> Taken:
     if not (team and user):
         return Taken(reason="it does not say who presses")
     where = (team, channel, user, thread)
-    wanted = Role.ASK if name in CONTROLS or name.startswith("answer:") else Role.SEE
+    wanted = ROLES.get(name, Role.ASK) if name in CONTROLS or name.startswith("answer:") else Role.SEE
     denied = ask.why_not(tx, team, user, channel, wanted)
     if denied:
         return Taken(denied=denied, place=where)

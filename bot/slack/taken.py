@@ -11,6 +11,9 @@ from bot.slack.door import Door
 from bot.store.database import Tx
 from bot.types import Json, Person, Request
 
+# Words of control that need another role than to ask for work.
+ROLES = {"status": Role.SEE, "why": Role.SEE, "undo": Role.APPROVE}
+
 
 @dataclass(frozen=True)
 class Ask:
