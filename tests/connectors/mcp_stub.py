@@ -25,6 +25,7 @@ class Stub:
         self.codes = {}
         self.person = "ann"  # who is at the browser
         self.life_s = 3600
+        self.page, self.loops = 1000, False
         self.issuer_is_down = False
         self.needs = {}  # tool -> scope beyond the usual one
 
@@ -77,16 +78,28 @@ class Stub:
         if method == "server/discover":
             return {"supportedVersions": [VERSION], "capabilities": {"tools": {}}}
         if method == "tools/list":
-            return {"tools": [self._listed(name) for name in self.tools]}
+            return self._page(params)
         if method == "tools/call":
             return await self.tools[params["name"]](params, who)
         if method in self.tools:
             return await self.tools[method](params, who)
         return {"error": {"code": -32601, "message": "Method not found"}}
 
+    def _page(self, params):
+        """All tools, or so many as a page holds; the last page may name itself again."""
+        names = list(self.tools)
+        begin = int(params.get("cursor") or 0)
+        page = {"tools": [self._listed(name) for name in names[begin : begin + self.page]]}
+        if begin + self.page < len(names):
+            page["nextCursor"] = str(begin + self.page)
+        elif self.loops:
+            page["nextCursor"] = str(begin)
+        return page
+
     def _listed(self, name):
-        hints = getattr(self.tools[name], "hints", {})
-        return {"name": name, "inputSchema": {"type": "object"}, "annotations": hints}
+        hints, schema = getattr(self.tools[name], "hints", {}), getattr(self.tools[name], "schema", None)
+        told = {"name": name, "inputSchema": {"type": "object"}, "annotations": hints}
+        return told if schema is None else {**told, "outputSchema": schema}
 
     # ---- its issuer
 

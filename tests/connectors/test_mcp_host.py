@@ -107,6 +107,13 @@ async def kinds() -> list:
             uri="file:///a/b%20c.pdf", blob="cGRm", mime_type="application/pdf")),
     ]
 
+@server.tool()
+async def grow(name: str, ctx: Context) -> str:
+    """Gives the server one more tool, and says so to who listens."""
+    server.add_tool(lambda: "grown", name)
+    await ctx.notify_tools_changed()
+    return "grown"
+
 @server.resource("note://one")
 def note() -> str:
     return "a note"
@@ -445,6 +452,19 @@ def test_the_oldest_transport_serves_calls_in_parallel_and_survives_a_restart(sc
             for _ in range(2):
                 async with http_server(script, port, "sse"):
                     await calls_meet(host)
+
+    run(main())
+
+
+def test_a_tool_that_a_server_gains_while_it_runs_is_offered_and_called(script):
+    async def main():
+        async with McpHost(stdio(script)) as host:
+            before = await host.tools("fix")
+            await host.call("mcp__fix__grow", {"name": "late"})
+            while len(await host.tools("fix")) == len(before):
+                await host.call("mcp__fix__add", {"a": 1, "b": 1})  # the news comes on a stream of its own
+            assert (await host.call("mcp__fix__late", {})).text == "grown"
+            assert host.status()[0].starts == 1
 
     run(main())
 

@@ -1,0 +1,110 @@
+"""What a server tells and answers, page by page and checked, from one that does it wrong."""
+
+import asyncio
+
+import pytest
+
+from connectors.mcp import McpHost, ProtocolFailure, ServerDown
+from connectors.mcp.content import preview
+from tests.connectors.mcp_stub import Stub, text
+
+TOTAL = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+
+
+def run(main):
+    asyncio.run(main())
+
+
+def modern(stub, **ours):
+    return McpHost({"mcpServers": {"crm": stub.entry(**ours)}})
+
+
+def answering(result, schema=None):
+    async def tool(_params, _who):
+        return result
+
+    if schema is not None:
+        tool.schema = schema
+    return tool
+
+
+def test_every_page_of_the_tools_is_read_and_a_cursor_that_repeats_ends_it():
+    async def main():
+        tools = {f"tool{n}": answering(text("x")) for n in range(7)}
+        async with Stub(tools) as stub, modern(stub) as host:
+            stub.page, stub.loops = 3, True
+            assert [t.tool for t in await host.tools("crm")] == list(tools)
+            assert stub.times("tools/list") == 3
+
+    run(main)
+
+
+def test_an_entry_decides_which_tools_are_offered_at_all():
+    async def main():
+        tools = {name: answering(text("x")) for name in ("read_one", "read_all", "write_one")}
+        async with Stub(tools) as stub, modern(stub, allow=["read_*"], deny=["*_all"]) as host:
+            assert [t.tool for t in await host.tools("crm")] == ["read_one"]
+
+    run(main)
+
+
+def test_an_answer_off_its_schema_is_a_failure_that_the_model_can_read():
+    wrong = {**text("about 5"), "structuredContent": {"total": "5"}}
+    tools = {
+        "right": answering({**text("5"), "structuredContent": {"total": 5}}, TOTAL),
+        "wrong": answering(wrong, TOTAL),
+        "missing": answering(text("about 5"), TOTAL),
+        "elsewhere": answering(wrong, {"$ref": "https://example.com/schema.json"}),
+        "failed": answering({**text("no such period"), "isError": True}, TOTAL),
+    }
+
+    async def main():
+        async with Stub(tools) as stub:
+            async with modern(stub) as host:
+                answers = {name: await host.call(f"mcp__crm__{name}", {}) for name in tools}
+            assert answers["right"].structured == {"total": 5} and not answers["right"].is_error
+            assert answers["wrong"].is_error and "total: '5' is not of type 'integer'" in answers["wrong"].text
+            assert answers["wrong"].text.endswith("about 5")
+            assert answers["missing"].is_error and "without the structured content" in answers["missing"].text
+            assert answers["failed"].text == "no such period"
+            # A schema that leads elsewhere is not fetched, and can say nothing.
+            assert answers["elsewhere"].structured == {"total": "5"}
+            async with modern(stub, check_output=False) as host:
+                assert (await host.call("mcp__crm__wrong", {})).structured == {"total": "5"}
+
+    run(main)
+
+
+def test_an_answer_off_the_protocol_is_named_and_the_next_is_taken():
+    async def main():
+        tools = {"odd": answering({"content": "words"}), "even": answering(text("fine"))}
+        async with Stub(tools) as stub, modern(stub) as host:
+            with pytest.raises(ProtocolFailure, match="answered off the protocol"):
+                await host.call("mcp__crm__odd", {})
+            assert (await host.call("mcp__crm__even", {})).text == "fine"
+
+    run(main)
+
+
+def test_servers_start_beside_each_other_and_one_that_cannot_delays_nobody():
+    async def main():
+        async with Stub({"one": answering(text("x"))}) as stub:
+            nowhere = {"command": "/no/such/program"}
+            async with McpHost({"mcpServers": {"gone": nowhere, "crm": stub.entry()}}) as host:
+                assert [t.name for t in await host.tools()] == ["mcp__crm__one"]
+                states = {s.alias: (s.state, s.error) for s in host.status()}
+                assert states["gone"] == (
+                    "down", "MCP server gone did not start: the program /no/such/program is not installed.",
+                )  # fmt: skip
+                with pytest.raises(ServerDown):
+                    await host.tools("gone")
+
+    run(main)
+
+
+def test_a_long_text_is_shown_by_its_ends_and_where_the_whole_is():
+    whole = "\n".join(f"line {n}" for n in range(1000))
+    shown = preview(whole, 300, "results/1.txt")
+    assert shown.startswith("line 0\n") and shown.endswith("line 999")
+    assert "8889 bytes in 1000 lines, whole in results/1.txt" in shown and len(shown) < 500
+    assert preview("short", 300, "x") == "short"
