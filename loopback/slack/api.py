@@ -179,32 +179,35 @@ class WebApi:
         args = await read_arguments(request)
         token, basic = _credentials(request, args)
         args |= basic
-        who, scopes = "", ""
-        n = 0
+        caller, refused = self._caller(token)
+        who = caller.user if caller else ""
+        n = self._log.append({"server": "slack", "kind": "request", "name": name, "as": who, "body": _shown(args)})
+        wait = 0
+        body: dict[str, Any]
         try:
-            caller = None
-            try:
-                caller = self._desk.tokens.caller(token)
-            finally:
-                who = caller.user if caller else ""
-                n = self._log.append(
-                    {"server": "slack", "kind": "request", "name": name, "as": who, "body": _shown(args)}
-                )
-            scopes = listed(caller.scopes) if caller else ""
+            if refused is not None:
+                raise refused
             wait = self._wait(name, caller, args)
             if wait:
-                return self._answered(n, name, {"ok": False, "error": "ratelimited"}, scopes, wait)
+                raise Refused("ratelimited")
             body = {"ok": True, **self._answer(name, caller, token, args)}
-        except Refused as refused:
-            body = {"ok": False, "error": refused.error, **refused.more}
-        return self._answered(n, name, body, scopes)
+        except Refused as error:
+            body = {"ok": False, "error": error.error, **error.more}
+        return self._answered(n, name, body, caller, wait)
 
-    def _answered(self, n: int, name: str, body: Mapping[str, Any], scopes: str, wait: int = 0) -> web.Response:
+    def _caller(self, token: str) -> tuple[Caller | None, Refused | None]:
+        """Who calls, or why a token that was good once is not any more."""
+        try:
+            return self._desk.tokens.caller(token), None
+        except Refused as error:
+            return None, error
+
+    def _answered(self, n: int, name: str, body: Mapping[str, Any], caller: Caller | None, wait: int) -> web.Response:
         status = 429 if wait else 200
         text = json.dumps(body)  # as it is now: messages in it go on changing
         row = {"server": "slack", "kind": "response", "name": name, "of": n, "status": status}
         self._log.append({**row, "body": json.loads(text)})
-        headers = {"x-slack-req-id": f"{n:032x}", "x-oauth-scopes": scopes}
+        headers = {"x-slack-req-id": f"{n:032x}", "x-oauth-scopes": listed(caller.scopes) if caller else ""}
         headers |= {"Retry-After": str(wait)} if wait else {}
         return web.json_response(text=text, status=status, headers=headers)
 

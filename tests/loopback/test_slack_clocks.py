@@ -116,3 +116,22 @@ def test_an_assistant_status_is_gone_after_two_minutes():
             assert (await feed.until("status"))["status"] == ""
 
     run(scenario)
+
+
+@pytest.mark.sends_wrong
+def test_what_a_stream_refuses_leaves_nothing_behind():
+    async def scenario(stage):
+        thread, place = await streaming(stage)
+        many = [{"type": "task_update", "id": str(n), "title": "Read", "status": "pending"} for n in range(51)]
+        long = [{"type": "task_update", "id": "1", "title": "x" * 257, "status": "pending"}]
+        for wrong in ({"markdown_text": "x" * 12_001}, {"chunks": many}, {"chunks": long}):
+            assert (await refusal(stage.client.chat_appendStream(**place, **wrong)))["error"] in (
+                "msg_too_long", "invalid_chunks",
+            )  # fmt: skip
+        blocks = [{"type": "divider"}] * 50
+        await stage.client.chat_appendStream(**place, chunks=[{"type": "blocks", "blocks": blocks}])
+        await stage.client.chat_stopStream(**place, markdown_text="whole", blocks=blocks)
+        said = (await stage.thread("finance", thread))[1]
+        assert (said["text"], len(said["blocks"])) == ("whole", 101)
+
+    run(scenario)

@@ -1,11 +1,12 @@
 """Streams: messages that grow while their author writes them."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 from loopback.slack import shapes
 from loopback.slack.api import Call, checked_blocks, method
-from loopback.slack.blocks import TASK_STATUSES, message_problems
+from loopback.slack.blocks import MESSAGE_BLOCKS, TASK_STATUSES, message_problems
 from loopback.slack.errors import Refused, bad_argument
 from loopback.slack.methods.chat import MARKDOWN_CHARS
 from loopback.slack.seed import BOT_USER
@@ -13,6 +14,7 @@ from loopback.slack.state import Channel, Message, Session, Stream
 
 STREAM_S = 300.0
 CHUNK_CHARS = 256
+TASKS = 50
 
 
 @method("chat.startStream", scope="chat:write", tier=2)
@@ -90,15 +92,17 @@ def append_stream(call: Call) -> dict[str, Any]:
 @method("chat.stopStream", required=("ts",), scope="chat:write", tier=2)
 def stop_stream(call: Call) -> dict[str, Any]:
     channel, stream = _streaming(call)
+    last = checked_blocks(call) or []  # fifty besides the fifty of the chunks
     _grow(stream, call)
-    stream.blocks += checked_blocks(call) or []
+    stream.blocks += last
     if isinstance(call.args.get("metadata"), dict):
         channel.messages[stream.ts]["metadata"] = call.args["metadata"]
     said = _end(call, channel, stream)
     key = (channel.id, shapes.thread_of(said))
     session = call.space.sessions.get(key)
     if session is not None:
-        call.desk.set_session(*key, replace(session, status=call.text("session_status", "active")))
+        status = call.text("session_status", "active")
+        call.desk.set_session(*key, replace(session, status=status, since=call.space.now()))
     return {"channel": channel.id, "ts": stream.ts, "message": said}
 
 
@@ -109,32 +113,40 @@ def _end(call: Call, channel: Channel, stream: Stream) -> Message:
 
 
 def _grow(stream: Stream, call: Call) -> None:
-    """Adds the markdown and chunks of a call to the stream."""
-    stream.touched = call.space.now()
-    stream.text += call.text("markdown_text")
+    """Adds the markdown and chunks of a call to the stream, or nothing at all when something is wrong with them."""
     chunks = call.args.get("chunks") or []
-    if not isinstance(chunks, list):
+    if not isinstance(chunks, list) or not all(isinstance(one, dict) for one in chunks):
         raise Refused("invalid_chunks")
+    grown = copy.deepcopy(stream)
+    grown.text += call.text("markdown_text")
     for chunk in chunks:
-        kind = chunk.get("type")
-        if kind == "markdown_text":
-            stream.text += str(chunk.get("text", ""))
-        elif kind == "plan_update":
-            stream.title = str(chunk.get("title", ""))[:CHUNK_CHARS]
-        elif kind == "task_update":
-            _grow_task(stream, chunk)
-        elif kind == "blocks":
-            if message_problems(chunk.get("blocks")):
-                raise Refused("invalid_chunks")
-            stream.blocks += chunk["blocks"]
-        else:
-            raise Refused("invalid_chunks")
-    if len(stream.text) > MARKDOWN_CHARS:
+        _grow_by(grown, chunk)
+    if len(grown.text) > MARKDOWN_CHARS:
         raise Refused("msg_too_long")
+    if len(grown.tasks) > TASKS or len(grown.blocks) > MESSAGE_BLOCKS:
+        raise Refused("invalid_chunks")
+    stream.text, stream.title, stream.tasks, stream.blocks = grown.text, grown.title, grown.tasks, grown.blocks
+    stream.touched = call.space.now()
+
+
+def _grow_by(stream: Stream, chunk: dict[str, Any]) -> None:
+    kind = chunk.get("type")
+    if kind == "markdown_text":
+        stream.text += str(chunk.get("text", ""))
+    elif kind == "plan_update" and len(str(chunk.get("title", ""))) <= CHUNK_CHARS:
+        stream.title = str(chunk.get("title", ""))
+    elif kind == "task_update":
+        _grow_task(stream, chunk)
+    elif kind == "blocks" and not message_problems(chunk.get("blocks")):
+        stream.blocks += chunk["blocks"]
+    else:
+        raise Refused("invalid_chunks")
 
 
 def _grow_task(stream: Stream, chunk: dict[str, Any]) -> None:
     if not chunk.get("id") or chunk.get("status", "pending") not in TASK_STATUSES:
+        raise Refused("invalid_chunks")
+    if any(len(str(chunk.get(key, ""))) > CHUNK_CHARS for key in ("title", "details", "output")):
         raise Refused("invalid_chunks")
     task = stream.tasks.setdefault(str(chunk["id"]), {"type": "task_card", "task_id": str(chunk["id"]), "title": ""})
     task |= {key: chunk[key] for key in ("title", "status", "sources") if chunk.get(key)}
