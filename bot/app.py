@@ -42,6 +42,7 @@ from bot.tools.files import file_tools
 from bot.tools.google import GoogleTools
 from bot.tools.google_accounts import Emails, connect
 from bot.tools.google_desk import GoogleDesk
+from bot.tools.google_signin import personal
 from bot.tools.google_writer import GoogleWriter
 from bot.tools.google_writes import GoogleWrites
 from bot.tools.mcp.tools import McpTools
@@ -138,20 +139,25 @@ class Worker:
         library = SkillLibrary(SKILLS, s.home / "skills")
         rules = access.load(s.home)
         await model.learn({role.model: role.place for role in all_roles(library) if role.model} | rules.models)
-        accounts = connect(s.google_base_url, s.google_credentials, delegate=s.google_delegate, emails=self.emails)
-        google = GoogleTools(accounts, self.figure_page)
-        writes = GoogleWrites(google)
         vault = Vault.open_home(s.home, s.secret_key)
         grants = Grants(self.db, vault)
+        accounts = connect(
+            s.google_base_url, s.google_credentials, delegate=s.google_delegate, emails=self.emails, grants=grants,
+            public_url=self.figure_page,
+        )  # fmt: skip
+        google = GoogleTools(accounts, self.figure_page)
+        writes = GoogleWrites(google)
         mcp = McpTools(s.mcp_servers, self.db, vault, grants, os.environ, self.figure_page)
         permalinks = s.slack_api_url.removesuffix("/").removesuffix("/api") or "https://slack.com"
         registry = Registry(
             [
                 *steering_tools(), *team_tools(s.plan_ask, s.plan_ask_cost), *file_tools(), *table_tools(),
-                *script_tools(library), *skill_tools(library), *bulk_tools(library, accounts, name),
+                *script_tools(library), *skill_tools(library),
+                *personal(bulk_tools(library, accounts, name), accounts, vault),
                 *page_tools(self.figure_page), *redline_tools(), *channel_tools(permalinks),
                 *web_tools(Web(), s.web_allow), *WritingTools(self.figure_page).tools(),
-                *google.tools(), *writes.tools(), *GoogleDesk(google, writes).tools(),
+                *personal(google.tools(), accounts, vault), *personal(writes.tools(), accounts, vault),
+                *personal(GoogleDesk(google, writes).tools(), accounts, vault),
             ],
             ready=mcp.catalogue.ready,
         )  # fmt: skip

@@ -164,7 +164,10 @@ async def _model(settings: Settings) -> Finding:
 
 async def _google(settings: Settings) -> Finding:
     from bot.tools.google_accounts import connect
+    from connectors.google import client_of
 
+    if client_of(settings.google_credentials):
+        return Finding("google", True, "an OAuth client: each person signs in themselves")
     accounts = await asyncio.to_thread(connect, settings.google_base_url, settings.google_credentials)
     if accounts is None:
         return Finding("google", True, "not connected", "To connect it, set GOOGLE_APPLICATION_CREDENTIALS.")

@@ -31,9 +31,11 @@ from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
 from bot.store.grants import Grants
 from bot.store.vault import Vault
+from bot.tools.google_accounts import CALLBACK
 from bot.tools.mcp.policy import tidied
 from bot.tools.mcp.tools import signing_in_at
 from bot.tools.mcp.waiting import signed_in
+from connectors.google import client_of, signing_in
 from connectors.mcp import McpHost
 
 log = structlog.get_logger()
@@ -90,7 +92,10 @@ class Process:
             {"mcpServers": tidied(s.mcp_servers)}, environ=os.environ, grants=Grants(self.db, vault),
             sign_in=signing_in_at(base_url),
         )  # fmt: skip
-        self._sign_ins = SignIns(self.db, vault, host, base_url, partial(signed_in, self.db))
+        google = None
+        if client_of(s.google_credentials):
+            google = signing_in(s.google_credentials, Grants(self.db, vault), f"{base_url}{CALLBACK}")
+        self._sign_ins = SignIns(self.db, vault, host, base_url, partial(signed_in, self.db), google)
         self._sign_ins.add_to(app, pages)
 
     async def _start_slack(self) -> Any:

@@ -19,6 +19,7 @@ from bot.store.database import Database
 from bot.store.grants import Grants
 from bot.store.links import Link
 from bot.store.vault import Vault
+from connectors.google.signin import ALIAS, STATE, SignIn
 from connectors.mcp import AuthorizationRequired, Caller, McpFailure, McpHost
 
 log = structlog.get_logger()
@@ -44,7 +45,11 @@ SignedIn = Callable[[str, str], Awaitable[int]]
 class SignIns:
     """The routes. `signed_in` lets the calls go on that wait for a principal at a server."""
 
-    def __init__(self, db: Database, vault: Vault, host: McpHost, base_url: str, signed_in: SignedIn) -> None:
+    def __init__(
+        self, db: Database, vault: Vault, host: McpHost, base_url: str, signed_in: SignedIn,
+        google: SignIn | None = None,
+    ) -> None:  # fmt: skip
+        self._google = google
         self._db, self._vault, self._host, self._signed_in = db, vault, host, signed_in
         self._grants = Grants(db, vault)
         self._base_url = base_url
@@ -90,7 +95,10 @@ class SignIns:
             return link.url, link.state
         caller = Caller(link.principal, interactive=True)
         try:
-            await self._host.tools(link.server, caller=caller)
+            if self._google is not None and link.server == ALIAS:
+                await self._google.credentials(link.principal)
+            else:
+                await self._host.tools(link.server, caller=caller)
         except AuthorizationRequired as needed:
             return needed.url, needed.state
         await self._signed_in(link.server, link.principal)
@@ -106,9 +114,9 @@ class SignIns:
             log.warning("a sign-in came back in another browser than it began in")
             return self._shown(OTHER_BROWSER, status=403)
         try:
-            attempt = await self._host.finish_sign_in(
-                state, code=query.get("code"), iss=query.get("iss"), error=query.get("error")
-            )
+            ours = self._google is not None and state.startswith(STATE)
+            finish = self._google.finish if self._google is not None and ours else self._host.finish_sign_in
+            attempt = await finish(state, code=query.get("code"), iss=query.get("iss"), error=query.get("error"))
         except McpFailure as error:
             return self._shown(f"{error} To try again, open the link in Slack once more.", status=400)
         waiting = await self._signed_in(attempt.server, attempt.principal)

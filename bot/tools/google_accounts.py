@@ -9,8 +9,10 @@ from typing import TypeVar
 from bot.errors import DependencyFailed, ModelMustRetry
 from connectors import errors as e
 from connectors.google import Accounts, GoogleWorkspace
+from connectors.mcp import AuthorizationRequired, GrantStore
 
 T = TypeVar("T")
+CALLBACK = "/oauth/mcp/callback"  # where sign-ins come back, those at MCP servers too
 READ_PAUSES_S = (0.3, 1.0, 3.0)
 Emails = Callable[[str, str], Awaitable[str]]  # of a person of a team; "" when there is none
 
@@ -23,23 +25,46 @@ class GoogleAccounts:
 
     async def of(self, team: str, person: str) -> GoogleWorkspace:
         """The workspace of a person. Raises connectors' SignInNeeded when they cannot be known to Google."""
-        email = ""
-        if self._accounts.personal and self._emails is not None:
-            email = await self._emails(team, person)
-        return self._accounts.of(email)
+        return await self._accounts.of(await self._email(team, person), principal(team, person))
+
+    async def _email(self, team: str, person: str) -> str:
+        return await self._emails(team, person) if self._accounts.personal and self._emails is not None else ""
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether each person signs in themselves."""
+        return self._accounts.signs_in
+
+    async def sign_in_again(self, team: str, person: str) -> AuthorizationRequired:
+        """Where a person signs in whose account Google takes no more."""
+        return await self._accounts.sign_in_again(await self._email(team, person), principal(team, person))
 
     def close(self) -> None:
         """Closes all connections."""
         self._accounts.close()
 
 
+def principal(team: str, person: str) -> str:
+    """A person as the store of grants knows them."""
+    return f"user:{team}:{person}"
+
+
 def connect(
-    base_url: str, credentials: str, *, delegate: bool = False, emails: Emails | None = None
+    base_url: str,
+    credentials: str,
+    *,
+    delegate: bool = False,
+    emails: Emails | None = None,
+    grants: GrantStore | None = None,
+    public_url: str = "",
 ) -> GoogleAccounts | None:
     """Google as configured: the stand-in or another endpoint by URL, credentials by file, or nothing."""
     if not base_url and not credentials:
         return None
-    accounts = Accounts(base_url=base_url, credentials_file=credentials, delegate=delegate)
+    accounts = Accounts(
+        base_url=base_url, credentials_file=credentials, delegate=delegate, grants=grants,
+        callback=f"{public_url or 'http://127.0.0.1'}{CALLBACK}",
+    )  # fmt: skip
     return GoogleAccounts(accounts, emails)
 
 

@@ -15,6 +15,7 @@ from bot.tools.google_accounts import GoogleAccounts
 from bot.types import Json
 from connectors import errors as e
 from connectors import google as g
+from connectors.mcp import AuthorizationRequired
 
 KINDS: dict[str, type[Any]] = {
     "docs_create": g.DocCreate,
@@ -102,7 +103,11 @@ class GoogleWriter:
         run_id = op_key.partition("/")[0]
         query = select(t.run.c.team_id, t.run.c.credential_owner).where(t.run.c.id == run_id)
         owner = await self._db.read(lambda c: c.execute(query).one())
-        return await self._accounts.of(owner.team_id, owner.credential_owner)
+        try:
+            return await self._accounts.of(owner.team_id, owner.credential_owner)
+        except AuthorizationRequired as error:
+            words = "The account that this was to be written with is not connected any more."
+            raise RunFailed("google", words) from error
 
     async def _change(self, kept: Json) -> g.Change:
         args = kept["args"]

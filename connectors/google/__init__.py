@@ -22,6 +22,7 @@ from connectors.google.changes import (
 )
 from connectors.google.feed import FileChange
 from connectors.google.newfiles import takes_ids
+from connectors.google.signin import client_of, signing_in
 from connectors.google.types import CalendarEvent, CellInput, DriveFile, Passage, Remark, SheetGrid, SheetTab, Slide
 from connectors.google.workspace import GoogleWorkspace
 
@@ -54,5 +55,7 @@ __all__ = [
     "SheetTab",
     "SheetTabWrite",
     "Slide",
+    "client_of",
+    "signing_in",
     "takes_ids",
 ]

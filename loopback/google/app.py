@@ -17,6 +17,7 @@ from loopback.google.calls import Bytes, Call
 from loopback.google.discovery import Match, Method
 from loopback.google.errors import GoogleError
 from loopback.google.files import Drive
+from loopback.google.oauth import OAuth
 from loopback.google.people import People
 from loopback.google.sheetmodel import json_number
 from loopback.google.web import add_pages
@@ -41,8 +42,11 @@ def build(*, drive_dir: Path, clock: Clock, log: CallLog, faults: Faults) -> web
     async def nothing(query: Any) -> dict[str, Any]:
         return {"ok": False, "error": "there are no threads in a Drive"}
 
+    oauth = OAuth(clock)
+
     async def reset() -> None:
         store.reset()
+        oauth.reset()
 
     add_control(
         app,
@@ -56,6 +60,7 @@ def build(*, drive_dir: Path, clock: Clock, log: CallLog, faults: Faults) -> web
         reset=reset,
     )
     add_pages(app, store)
+    oauth.add_to(app)
     app.router.add_route("*", "/{path:.*}", server.answer)
     return app
 

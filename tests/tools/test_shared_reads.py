@@ -109,7 +109,7 @@ def test_one_read_of_a_spreadsheet_serves_each_of_its_tabs(google, db, tmp_path)
     with connected(google) as tools:
         costs = asyncio.run(sheet(tools, ann, plan, tab="costs"))
         notes = asyncio.run(sheet(tools, ben, plan, tab="Q3 notes"))
-        with pytest.raises(ModelMustRetry, match="no tab .Sales.; its tabs are Costs, Q3 notes"):
+        with pytest.raises(ModelMustRetry, match="its tabs are Costs, Q3 notes"):
             asyncio.run(sheet(tools, ben, plan, tab="Sales"))
     assert [item["tab"] for outcome in (costs, notes) for item in outcome.content["files"]] == ["Costs", "Q3 notes"]
     assert calls(google, VALUES) == 1

@@ -121,8 +121,8 @@ class McpTools:
 
     async def _sign_in(self, alias: str, ctx: ToolContext, _args: Json) -> Outcome:
         waiting, asked = await ctx.db.read(lambda c: self._waiting.find(c, ctx))
-        if waiting is not None and (held := _held(waiting, asked)) is not None:
-            return held
+        if waiting is not None and (outcome := held(waiting, asked)) is not None:
+            return outcome
         try:
             await self.catalogue.listed(alias, self._caller(ctx, alias))
         except AuthorizationRequired as error:
@@ -138,8 +138,8 @@ class McpTools:
         try:
             if waiting is not None and waiting.kind != "signin":
                 return await self._go_on(info, ctx, waiting, asked)
-            if waiting is not None and (held := _held(waiting, asked)) is not None:
-                return held
+            if waiting is not None and (outcome := held(waiting, asked)) is not None:
+                return outcome
             if ctx.begun and waiting is None and not info.idempotent:
                 return refused(UNCLEAR.format(tool=info.name))
             if waiting is not None:
@@ -280,7 +280,7 @@ class McpTools:
         return replace(answers.outcome(ctx, info, result, trusted=trusted), labels=_labels(ctx, info))
 
 
-def _held(waiting: Waiting, asked: Any) -> Outcome | None:
+def held(waiting: Waiting, asked: Any) -> Outcome | None:
     """What a call comes to whose sign-in is waited for or was not wanted; None when it may go on."""
     if asked is not None and asked["status"] == "pending":
         return Outcome({}, parks={"for": "answer", "approval": waiting.approval_id})
