@@ -6,9 +6,10 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from connectors.documents.tables import column_letters
 from connectors.documents.turns import Turn, turns_of
 from connectors.errors import Empty, TooLarge
 
@@ -44,6 +45,7 @@ class Anchor:
     unit: str = "line"
     leaf: str = "page"  # what pages are called
     within: str = ""  # the file in a file: of an archive, attached to a message
+    cell: str = ""  # of a sheet, where one cell is meant and not its row
 
     @property
     def place(self) -> str:
@@ -55,7 +57,9 @@ class Anchor:
         if self.turn is not None:
             return ", ".join(filter(None, (f"turn {self.turn}", self.speaker, self.stamp)))
         where = f"{self.unit} {self.line}"
-        if self.part > 1:
+        if self.cell:
+            where = f"cell {self.cell}"
+        elif self.part > 1:
             where += f", part {self.part}"
         if self.sheet:
             return f"sheet {self.sheet}, {where}"
@@ -84,8 +88,12 @@ class Document:
     sha256: str  # of the bytes
 
     def anchor(self, offset: int) -> Anchor:
-        """The place of a character: the passage it stands in, or the one before it."""
-        return self.passages[max(0, bisect_right(self._starts, offset) - 1)].anchor
+        """The place of a character: the passage it stands in, or the one before it; in a sheet its cell."""
+        anchor = self.passages[max(0, bisect_right(self._starts, offset) - 1)].anchor
+        if anchor.unit != "row" or not anchor.sheet:
+            return anchor
+        row = max(self.text.rfind("\n", 0, offset), self.text.rfind("\f", 0, offset)) + 1
+        return replace(anchor, cell=f"{column_letters(self.text.count(chr(9), row, offset) + 1)}{anchor.line}")
 
     def passage(self, label: str) -> Passage | None:
         """The passage of this label, with or without brackets; None when there is none."""

@@ -36,6 +36,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_BREAKS = re.compile(r"[\n\r\f\t]+")
 EVEN = 0.95  # of the rows of a table have as many cells as the first
 PLAIN = 1024 * 1024  # bytes
 _STRANGE = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f]")
@@ -188,7 +189,9 @@ def _read_rows(name: str, kind: str, data: bytes, given: bytes, unread: tuple[st
     """Rows as lines with the cells between tabs; the numbers are those of the sheet's rows."""
     sheets = read_sheets(data, name)
     shown = [sheet for sheet in sheets if sheet.rows or len(sheets) > 1]
-    lines = ["\n".join(re.sub(r"[\n\r\f]+", " ", "\t".join(cells)) for _, cells in sheet.rows) for sheet in shown]
+    lines = [
+        "\n".join("\t".join(_BREAKS.sub(" ", cell) for cell in cells) for _, cells in sheet.rows) for sheet in shown
+    ]
     numbers = [number for sheet in shown for number, _ in sheet.rows]
     titles = [sheet.tab for sheet in shown]
     return assemble(name, kind, "\f".join(lines), given, sheets=titles, numbers=numbers, unread=unread)

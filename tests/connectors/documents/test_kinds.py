@@ -154,3 +154,15 @@ def test_a_name_that_promises_another_kind_is_reported(name, said):
 def test_a_message_without_words_or_files_is_empty():
     with pytest.raises(Unreadable):
         read("x", b"From: \nTo: \nSubject: \nMessage-ID: \n\n\n")
+
+
+def test_a_quote_of_a_sheet_is_placed_at_its_cell():
+    row = "<row r='7'><c r='B7' t='inlineStr'><is><t>Rent</t></is></c><c r='D7'><v>1200.5</v></c></row>"
+    document = read("x", sheet("<row r='1'><c r='A1' t='inlineStr'><is><t>Item</t></is></c></row>" + row))
+    for quote, place in (("Item", "A1"), ("Rent", "B7"), ("1200.5", "D7")):
+        found = find(document, quote)
+        assert found is not None
+        assert (
+            document.anchor(found.pieces[0].start).place == f"sheet S, cell {place}"
+            and found.first.label == f"s1.{place[1]}"
+        )
