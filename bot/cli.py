@@ -14,6 +14,7 @@ import typer
 
 from bot.commands import operate
 from bot.commands.manifest import manifest
+from bot.commands.mcp import mcp
 from bot.commands.runs import runs
 from bot.commands.schedules import schedules
 from bot.commands.shared import AsJson, Data, Seed, read, say
@@ -32,6 +33,7 @@ drill = typer.Typer(help="Prove what is promised about crashes.", no_args_is_hel
 app.command("manifest")(manifest)
 app.add_typer(runs, name="runs")
 app.add_typer(schedules, name="schedules")
+app.add_typer(mcp, name="mcp")
 app.add_typer(drill, name="drill")
 
 operate.add_commands(app)

@@ -15,14 +15,18 @@ import structlog
 from aiohttp import web
 from jinja2 import Environment
 
-from bot.app import Worker, WorkerLoop, open_store
+from bot.app import SKILLS, Worker, WorkerLoop, open_store
 from bot.center.server import Center
 from bot.center.signin import SignIns
 from bot.errors import OperatorMustFix
+from bot.mcp import http as mcp
+from bot.mcp.work import Desk
 from bot.policy import access
 from bot.settings import Settings
+from bot.skills import SkillLibrary
 from bot.slack.app import build_app, make_client
 from bot.slack.directory import Directory
+from bot.slack.private import PrivateLinks
 from bot.slack.scheduler import Scheduler
 from bot.slack.sessions import sweep
 from bot.slack.thread import ThreadWriter
@@ -97,6 +101,8 @@ class Process:
             google = signing_in(s.google_credentials, Grants(self.db, vault), f"{base_url}{CALLBACK}")
         self._sign_ins = SignIns(self.db, vault, host, base_url, partial(signed_in, self.db), google)
         self._sign_ins.add_to(app, pages)
+        desk = Desk(self.db, access.load(s.home), SkillLibrary(SKILLS, s.home / "skills"))
+        mcp.add_to(app, desk, base_url)
 
     async def _start_slack(self) -> Any:
         s = self.settings
@@ -111,6 +117,9 @@ class Process:
         )  # fmt: skip
         self.dispatcher.serve("thread", surface.showing(ThreadWriter(self.db, scheduler).activate))
         await self.db.write(sweep)
+        vault = Vault.open_home(s.home, s.secret_key)
+        private = PrivateLinks(self.db, scheduler, vault, s.public_url or self.base_url)
+        self.dispatcher.serve("private", private.activate)
         await surface.start()
         return surface
 

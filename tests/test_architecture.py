@@ -18,7 +18,7 @@ FLOORS = [
     ["bot.local"],
     ["bot.serve"],
     ["bot.app"],
-    ["bot.slack", "bot.center"],
+    ["bot.slack", "bot.center", "bot.mcp"],
     ["bot.coordinator"],
     ["bot.team"],
     ["bot.tools"],
@@ -27,7 +27,7 @@ FLOORS = [
     ["bot.store"],
     ["bot.settings", "bot.types", "bot.errors"],
 ]
-SURFACES = ("bot.slack", "bot.center")
+SURFACES = ("bot.slack", "bot.center", "bot.mcp")
 MODULE_LINES = 500
 FUNCTION_LINES = 60
 

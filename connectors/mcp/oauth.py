@@ -238,11 +238,11 @@ def _expiry(seconds: Any) -> float | None:
 def _identified(form: dict[str, str], grant: Grant, config: OAuthConfig) -> dict[str, str]:
     """Adds who we are to a token request, the way the registration says."""
     client = grant.registration
+    if client.client_id:  # beside a header too: servers of the SDK find the client by it
+        form["client_id"] = client.client_id
     if client.auth_method == "client_secret_basic" and client.client_secret:
         pair = f"{quote(client.client_id, safe='')}:{quote(client.client_secret, safe='')}"
         return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    if client.client_id:
-        form["client_id"] = client.client_id
     if client.auth_method == "client_secret_post" and client.client_secret:
         form["client_secret"] = client.client_secret
     if client.auth_method == "private_key_jwt":

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,13 @@ class Slack:
 
     def thread(self, ts, channel="finance"):
         return call(f"{self.url}/_local/thread?channel={channel}&ts={ts}").get("messages", [])
+
+    def direct(self, person):
+        """What Cadre wrote to a person alone."""
+        try:
+            return call(f"{self.url}/_local/messages?channel=D{person.upper()}").get("messages", [])
+        except urllib.error.HTTPError:
+            return []  # nothing yet, so there is no such conversation
 
     def connected(self):
         until(lambda: call(f"{self.url}/_local/state").get("sockets"))

@@ -53,9 +53,9 @@ def servers(port):
 class Thread:
     """A request and what stands below it."""
 
-    def __init__(self, slack, text):
+    def __init__(self, slack, text, person="maya"):
         self.slack = slack
-        self.ts = slack.act(do="post", channel="finance", text=f"@cadre {text}")["ts"]
+        self.ts = slack.act(**{"as": person}, do="post", channel="finance", text=f"@cadre {text}")["ts"]
 
     def shown(self, *words):
         """The newest message with all these words, once it is there."""

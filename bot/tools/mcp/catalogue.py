@@ -173,7 +173,7 @@ class Catalogue:
         for alias in moved:
             await self.db.write(lambda tx, a=alias: servers.forget(tx, a))  # type: ignore[misc]
         for alias in set(self.host.aliases) - moved:
-            mine = {row["tool"]: _pin(row) for row in rows if row["server"] == alias}
+            mine = {row["tool"]: pins.pin_of(row) for row in rows if row["server"] == alias}
             if mine and self._pins.get(alias) != mine:
                 self._pins[alias] = mine
                 self.changed(alias)
@@ -189,7 +189,3 @@ def _row(pin: Pin) -> dict[str, Any]:
         "status": pin.status, "sha256": pin.sha256, "accepted": pin.accepted, "offered": pin.offered,
         "flags": list(pin.flags),
     }  # fmt: skip
-
-
-def _pin(row: Any) -> Pin:
-    return Pin(row["tool"], row["status"], row["sha256"], row["accepted"], row["offered"], tuple(row["flags"]))

@@ -37,6 +37,11 @@ def restored(told: Mapping[str, Any]) -> ToolInfo:
     return ToolInfo(**{key: value for key, value in told.items() if key in known})
 
 
+def pin_of(row: Any) -> Pin:
+    """A row of the store."""
+    return Pin(row["tool"], row["status"], row["sha256"], row["accepted"], row["offered"], tuple(row["flags"]))
+
+
 def difference(pin: Pin) -> str:
     """What changed, line by line."""
     before = {pin.tool: str(pin.accepted["pin"])} if pin.accepted else {}

@@ -171,8 +171,8 @@ class McpTools:
     def _needs(self, ctx: ToolContext, error: AuthorizationRequired) -> Outcome:
         if error.principal == "service":
             return refused(
-                f"{error} An operator has to let people use their own accounts (x-cadre.performer: user), or connect "
-                f"one for all: cadre mcp connect {error.alias}."
+                f"{error} An operator has to let people use their own accounts (x-cadre.performer: user), or give "
+                "Cadre one of its own (oauth.grant: client_credentials)."
             )
         return self._waiting.signs_in(ctx, error)
 
