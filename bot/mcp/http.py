@@ -83,9 +83,10 @@ async def _bridged(asgi: Callable[..., Awaitable[None]], request: web.Request) -
         if not told:
             told = True
             return {"type": "http.request", "body": body, "more_body": False}
-        while request.transport is not None and not request.transport.is_closing():
-            await asyncio.sleep(GONE_S)
-        return {"type": "http.disconnect"}
+        while True:
+            if request.transport is None or request.transport.is_closing():
+                return {"type": "http.disconnect"}
+            await asyncio.sleep(GONE_S)  # aiohttp tells a handler that goes on nothing of it
 
     async def send(message: dict[str, Any]) -> None:
         nonlocal begun

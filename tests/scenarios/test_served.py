@@ -89,9 +89,13 @@ def test_another_assistant_starts_follows_and_answers_work_as_the_person_of_its_
                         except McpFailure as over:
                             result = str(over)
                 told = await waits(
-                    mine, "mcp__cadre__get_run", {"run_id": run_id}, lambda r: r["status"] == "stopped", alone
+                    mine,
+                    "mcp__cadre__get_run",
+                    {"run_id": run_id},
+                    lambda r: r["status"] == "stopped" and r["thread"],
+                    alone,
                 )
-                assert told["summary"] == "You said Q3." and told["thread"].startswith("http")
+                assert told["summary"] == "You said Q3."
                 listed = (await mine.call("mcp__cadre__list_runs", {}, caller=alone)).structured
                 assert [r["run_id"] for r in listed["runs"]] == [run_id]
                 skills = (await mine.call("mcp__cadre__list_skills", {}, caller=alone)).structured
