@@ -10,7 +10,8 @@ import structlog
 from bot.errors import DependencyFailed
 from bot.slack import messages
 from bot.slack.blocks import Post
-from bot.slack.cards import Block, context, link, section
+from bot.slack.cards import Block, context, section
+from bot.slack.mrkdwn import link
 from bot.slack.posting import RETRY_S, Poster
 from bot.slack.rows import known, op_of
 from bot.slack.scheduler import Scheduler

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.policy.gate import Effect, Verdict, decide
 from bot.policy.gate import Call as GateCall
+from bot.policy.gate import Effect, Verdict, decide
 from bot.store import servers
 from bot.store.grants import Grants
 from bot.store.vault import Vault
