@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.slack import lint
 from loopback.slack.fidelity import SAMPLES, VIOLATIONS
 
 RECORDED = Path(__file__).parents[2] / "shared" / "data" / "slack-payloads" / "slack-json-samples.zip"
@@ -40,3 +41,13 @@ def slack_stays_slack(request, violations):
     if request.node.get_closest_marker("sends_wrong"):
         found = [one for one in found if one["kind"] != "call"]
     assert not found, "unlike Slack:\n" + "\n".join(map(str, found))
+
+
+@pytest.fixture(autouse=True)
+def messages_keep_their_rules(request, monkeypatch):
+    """Fails the test in which a message went out that breaks the rules of our own messages."""
+    found = []
+    monkeypatch.setattr(lint, "report", lambda method, problems: found.extend(f"{method}: {p}" for p in problems))
+    yield
+    if not request.node.get_closest_marker("sends_wrong"):
+        assert found == []

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from bench.slack import audit
-from bench.slack.world import TEAM, World, play
+from bench.slack.world import TEAM, World, play, quiet
 from bench.targets import Target, report
 from bot.coordinator.runs import end_run
 from bot.slack.sessions import standing
@@ -240,6 +240,7 @@ def _words(run: str, length: int, chance: random.Random) -> str:
 
 def main() -> bool:
     """Twenty runs of three hours, and one run alone."""
+    quiet()
     met = True
     for runs, seconds, oldest in ((1, 1_800.0, 3.0), (20, 3 * 3_600.0, 30.0)):
         told = simulate(runs, seconds)

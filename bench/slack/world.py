@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 from sqlalchemy import select
 
 from bench.slack.virtual import CountedDatabase, VirtualClock, VirtualLoop
@@ -90,6 +92,11 @@ class World:
             await asyncio.sleep(SWEEP_S)
 
 
+def quiet() -> None:
+    """A bench loses answers by the hundred; its log would be all that one sees."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
 def play(work: Callable[[World], Awaitable[Any]], **how: Any) -> Any:
     """Run a play in a world of its own; gives what it returns."""
     loop = VirtualLoop()
@@ -110,20 +117,26 @@ async def _played(loop: VirtualLoop, work: Callable[[World], Awaitable[Any]], ho
 
 @contextlib.asynccontextmanager
 async def world(
-    loop: VirtualLoop, home: Path, *, workspace: dict[str, Any] | None = None, bolt: bool = True
+    loop: VirtualLoop, home: Path, *, workspace: dict[str, Any] | None = None, lag_s: float = 0.0
 ) -> AsyncIterator[World]:
     """Everything running: requests become runs, threads are written as in production, nobody works on the runs."""
     clock = VirtualClock(loop)
     log, faults = CallLog(clock), Faults()
     definition = AppDefinition.from_manifest(ROOT / "manifest.yml")
     slack = await start(
-        log=log, faults=faults, clock=clock, definition=definition, workspace=workspace or SMALL_WORKSPACE
+        log=log,
+        faults=faults,
+        clock=clock,
+        definition=definition,
+        workspace=workspace or SMALL_WORKSPACE,
+        rate_limits=True,
     )
+    slack.space.lag_s = lag_s
     db = CountedDatabase(f"sqlite:///{home / 'cadre.db'}", clock.now)
     db.migrate()
     db.write_now(ensure_intake)
     scheduler = Scheduler(make_client(BOT_TOKEN, slack.ready["api_url"]), loop.time)
-    surface = build_app(db, scheduler, app_token=APP_TOKEN if bolt else "", signing_secret="" if bolt else "unused")
+    surface = build_app(db, scheduler, app_token=APP_TOKEN)
     dispatcher = Dispatcher(db, clock, role="bench", engine_url="")
     dispatcher.serve("coordinator", _intake(db, home))
     dispatcher.serve("thread", surface.showing(ThreadWriter(db, scheduler).activate))

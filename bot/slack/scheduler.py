@@ -16,6 +16,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack import lint
 from bot.slack.budgets import RESERVE, Bucket, Budgets
 from bot.store import points
 from bot.types import Json
@@ -235,6 +236,7 @@ class Scheduler:
 
     async def _send(self, method: str, payload: Json) -> Outcome:
         effectful = method not in READS
+        lint.check(method, payload)
         if effectful:
             points.reached(f"slack:{method}:before", _operation(payload))
         outcome = await self._ask(method, payload, effectful)

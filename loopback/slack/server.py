@@ -39,6 +39,7 @@ class Running:
     runner: web.AppRunner
     app: web.Application
     url: str
+    space: Workspace
 
     @property
     def ready(self) -> dict[str, str]:
@@ -81,7 +82,7 @@ async def start(
     app = _build(desk, log, faults, clock, RateLimits(clock, rate_limits))
     runner, url = await serve(app, port)
     space.url = url
-    running = Running(runner, app, url)
+    running = Running(runner, app, url, space)
     app[SERVICES]["slack"] = running.ready
     if request_urls is not None:
         await delivery.use_http(request_urls, wait=True)

@@ -155,7 +155,7 @@ def file(space: Workspace, one: File) -> dict[str, Any]:
     suffix = one.name.rpartition(".")[2].lower() if "." in one.name else "text"
     url = f"{space.url}/files-pri/{space.team['id']}-{one.id}"
     shares: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for place, ts in one.shares:
+    for place, ts in (share for share in one.shares if space.settled(share[1])):
         kind = "private" if space.channels[place].is_private else "public"
         shares.setdefault(kind, {}).setdefault(place, []).append(
             {"ts": ts, "channel_name": space.channels[place].name}

@@ -153,6 +153,7 @@ class Workspace:
         self._seed = seed
         self._clock = clock
         self.url = ""  # known once the server listens
+        self.lag_s = 0.0  # how long history, replies and files.info do not show yet what was just accepted
         self.streams_end: Literal["absolute", "idle"] = "absolute"
         self.feed = Feed()
         self._ids = itertools.count(1)  # goes on after a reset: an id is never used twice
@@ -199,6 +200,10 @@ class Workspace:
 
     def now(self) -> float:
         return self._clock.now()
+
+    def settled(self, ts: str) -> bool:
+        """Whether a message is old enough to be found by looking."""
+        return self.now() - float(ts) >= self.lag_s
 
     def next_ts(self) -> str:
         """A timestamp that is later than every one before, whatever the clock does."""

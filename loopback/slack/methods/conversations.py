@@ -93,7 +93,7 @@ def _within(call: Call, said: list[Message]) -> list[Message]:
             return low <= ts and (high is None or ts <= high)
         return low < ts and (high is None or ts < high)
 
-    return [one for one in said if fits(float(one["ts"]))]
+    return [one for one in said if fits(float(one["ts"])) and call.space.settled(one["ts"])]
 
 
 @method("conversations.history", required=("channel",), tier=3)
