@@ -1,11 +1,12 @@
 """Where a sign-in may lead: addresses that a server names are not trusted to be outside of our own network."""
 
-import asyncio
 import ipaddress
-import socket
 from urllib.parse import urlsplit
 
 import httpx2
+
+from connectors.web.addresses import public
+from connectors.web.fetch import resolve
 
 from .http import Bounded
 
@@ -59,12 +60,10 @@ def is_loopback(host: str) -> bool:
 
 async def _public_address(host: str, port: int) -> str:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await resolve(host, port)
     except OSError as error:
         raise httpx2.ConnectError(f"{host} is not known: {error}") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    inside = [a for a in addresses if not ipaddress.ip_address(a.split("%")[0]).is_global]
-    if inside or not addresses:
+    if not addresses or not all(map(public, addresses)):
         raise NotAllowed(f"{host} is inside of a private network")
     return addresses[0]
 

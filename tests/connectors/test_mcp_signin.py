@@ -16,6 +16,7 @@ from connectors.mcp import (
     SignIn,
     SignInFailed,
 )
+from connectors.mcp.egress import NotAllowed, sign_in_client
 from tests.connectors.mcp_stub import Stub, meeting, text, visit
 
 ANN, BOB = Caller("user:T1:ANN"), Caller("user:T1:BOB")
@@ -201,6 +202,28 @@ def test_a_server_cannot_lead_a_sign_in_into_the_network():
             with pytest.raises(ServerDown, match=r"where we do not go: .*:80 is not an https"):
                 await ours.tools("crm", caller=ANN)
             stub.base = named
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example/token",
+        "https://127.0.0.1/token",
+        "https://10.1.2.3/token",
+        "https://169.254.169.254/latest",
+        "https://[::1]/token",
+        "https://[::ffff:127.0.0.1]/token",
+        "https://[64:ff9b::7f00:1]/token",
+        "https://0.0.0.0/token",
+    ],
+)
+def test_what_a_server_out_there_names_is_dialled_only_where_everybody_may_go(url):
+    async def main():
+        async with sign_in_client("https://crm.example/mcp") as http:
+            with pytest.raises(NotAllowed):
+                await http.post(url)
 
     run(main)
 
