@@ -166,6 +166,7 @@ class GoogleWrites:
 
     async def write_sheet(self, ctx: ToolContext, args: SheetWriteArgs) -> Outcome:
         """Stage a tab of a spreadsheet: new, or a full replacement of the tab of that name."""
+        await self._reads.about(ctx, args.file_id)
         rows = list(csv.reader(io.StringIO(ctx.workspace.text(args.file))))
         texts, cells = await self._cells(ctx, rows, args.file)
         change = g.SheetTabWrite(file_id=args.file_id, tab=args.tab, rows=cells)
@@ -175,14 +176,17 @@ class GoogleWrites:
         )
 
     async def write_cells(self, ctx: ToolContext, args: CellsArgs) -> Outcome:
-        """Stage some cells of a tab; the rest of it stays."""
+        """Stage some cells of a tab; the rest of it stays. The preview has what they hold now, too."""
+        await self._reads.about(ctx, args.file_id)
+        google = await self._reads.ready(ctx)
         texts, cells = await self._cells(ctx, args.rows, "The cells")
         change = g.SheetCells(args.file_id, args.tab, args.at, cells)
-        post = {"rows": texts[:PREVIEW_ROWS], "rows_total": len(texts)}
-        where = f"{args.tab} from {args.at}"
-        return await self.stage(
-            ctx, "sheets_update", change, f"sheet:{args.file_id}/{args.tab}!{args.at}", post, where
-        )
+        preview = await patient(lambda: google.preview(change))
+        before = "; ".join(" | ".join(row) for row in preview.pre_image["rows"] if any(row))
+        post: Json = {"title": f"{preview.title}, tab {args.tab} from {args.at}", "rows": texts[:PREVIEW_ROWS]}
+        post |= {"rows_total": len(texts), "summary": f"Now there: {before or 'nothing'}"}
+        target = f"sheet:{args.file_id}/{args.tab}!{args.at}"
+        return _staged(ctx, "sheets_update", stored(change), target, preview, post)
 
     async def _cells(
         self, ctx: ToolContext, rows: list[list[str]], name: str
@@ -199,6 +203,7 @@ class GoogleWrites:
 
     async def chart(self, ctx: ToolContext, args: ChartArgs) -> Outcome:
         """Stage a chart, also over a tab that this run has staged."""
+        await self._reads.about(ctx, args.file_id)
         change = g.SheetChart(args.file_id, args.tab, args.source, args.kind, args.title, args.at)
         target = f"sheet:{args.file_id}/{args.tab}"
         words = f"{args.kind.lower()} chart of {args.tab} {args.source}"
@@ -329,7 +334,7 @@ def _is_staged(connection: Any, run_id: str, which: Any) -> str:
 def _edit_line(edit: g.Replacement | g.Insertion) -> str:
     if isinstance(edit, g.Insertion):
         where = f"after “{edit.after}”" if edit.after else "at the end"
-        return f"*New {where}:*\n\n{edit.markdown}\n"
+        return f"\n*New {where}:*\n\n{edit.markdown}\n"
     return f"- ~~{edit.find}~~ → **{edit.replace}**" if edit.replace else f"- ~~{edit.find}~~"
 
 

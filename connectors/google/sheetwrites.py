@@ -192,7 +192,7 @@ class CellWrites:
             return done
         gid, title = await self._tab(change)
         if expected and _of_cells(await self._b.cells(change.file_id, _area(change))) != expected:
-            raise ConflictError(f"{_area(change)} of {title} was changed since the preview.")
+            raise ConflictError(f"{_said(change)} of {title} was changed since the preview.")
         rows = [{"values": [cell_data(c) for c in row]} for row in change.rows]
         requests = [_update(change, gid, rows, CELLS)]
         new = await self._b.send(op_key, change.file_id, requests, gid, f"{title}, {_area(change)}")
@@ -216,7 +216,7 @@ class CellWrites:
             return
         gid, title = await self._tab(change)
         if _of_cells(await self._b.cells(change.file_id, _area(change))) != done.revision:
-            told = f"{_area(change)} of {title} was changed by someone since it was written"
+            told = f"{_said(change)} of {title} was changed by someone since it was written"
             raise ConflictError(f"{told}, so it stays.")
         requests = [_update(change, gid, [{"values": row} for row in pre_image["cells"]], CELLS)]
         await self._b.send(_undone(op_key), change.file_id, requests, gid, f"{title}, {_area(change)}")
@@ -340,6 +340,12 @@ def _area(change: SheetCells) -> str:
         raise BadInput(f"{error}; give a cell such as B4, the upper left corner.") from error
     last = f"{column_name(column + width - 1)}{row + height}"
     return f"{quoted(change.tab)}!{column_name(column)}{row + 1}:{last}"
+
+
+def _said(change: SheetCells) -> str:
+    """The range as people say it."""
+    first, _, last = _area(change).rpartition("!")[2].partition(":")
+    return f"{change.tab}!{first}" if first == last else f"{change.tab}!{first}:{last}"
 
 
 def _update(change: SheetCells, gid: int, rows: list[dict[str, Any]], fields: str) -> Request:

@@ -102,9 +102,7 @@ class SignIn:
         if attempt is None or attempt.server != ALIAS:
             raise SignInFailed(ALIAS, "This sign-in is not known or is over.")
         if error or not code:
-            raise SignInFailed(
-                ALIAS, "You did not allow it." if error == "access_denied" else f"Google: {error}."
-            )
+            raise SignInFailed(ALIAS, "You did not allow it." if error == "access_denied" else f"Google: {error}.")
         given = await self._exchanged(attempt, code)
         if not given.get("refresh_token"):
             raise SignInFailed(

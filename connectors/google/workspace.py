@@ -120,7 +120,7 @@ class GoogleWorkspace:
     async def _listed(self, query: str, order: str | None) -> tuple[DriveFile, ...]:
         found: list[DriveFile] = []
         asked: dict[str, Any] = {"q": query, "pageSize": 1000, "fields": f"nextPageToken,files({_FILE})"}
-        asked |= {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
+        asked |= {"supportsAllDrives": True, "includeItemsFromAllDrives": True, "corpora": "allDrives"}
         if order:
             asked["orderBy"] = order
         while len(found) < MOST_FILES:

@@ -19,6 +19,7 @@ from loopback.google.errors import GoogleError
 from loopback.google.files import Drive
 from loopback.google.oauth import OAuth
 from loopback.google.people import People
+from loopback.google.quota import Quotas
 from loopback.google.sheetmodel import json_number
 from loopback.google.web import add_pages
 
@@ -35,9 +36,10 @@ _NO_CREDENTIAL = (
 def build(*, drive_dir: Path, clock: Clock, log: CallLog, faults: Faults) -> web.Application:
     """The application for one folder of files."""
     store = Drive(drive_dir, clock)
-    server = _Server(store, log)
+    quotas = Quotas(clock)
+    server = _Server(store, log, quotas)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[api_faults(faults, server.called, _refused)])
-    people = People(store)
+    people = People(store, quotas)
 
     async def nothing(query: Any) -> dict[str, Any]:
         return {"ok": False, "error": "there are no threads in a Drive"}
@@ -47,6 +49,7 @@ def build(*, drive_dir: Path, clock: Clock, log: CallLog, faults: Faults) -> web
     async def reset() -> None:
         store.reset()
         oauth.reset()
+        quotas.reset()
 
     add_control(
         app,
@@ -89,9 +92,10 @@ def _refused(fault: Fault) -> web.Response:
 class _Server:
     """Holds what every request needs."""
 
-    def __init__(self, store: Drive, log: CallLog) -> None:
+    def __init__(self, store: Drive, log: CallLog, quotas: Quotas) -> None:
         self.store = store
         self.log = log
+        self.quotas = quotas
 
     def called(self, request: web.Request) -> str | None:
         """The method's id, for faults; None for pages and the control API."""
@@ -136,6 +140,7 @@ class _Server:
         shown = json.loads(json.dumps(body, default=_number))
         self.log.append({**row, "kind": "request", "user": user, "body": shown})
         row["kind"] = "logged"
+        self.quotas.count(method.service, user)
         params = discovery.check_query(method, query, found.path)
         if method.request is not None:
             discovery.check_body(method, body)

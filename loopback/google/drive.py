@@ -10,7 +10,7 @@ from typing import Any
 
 from loopback.google import markup
 from loopback.google.calls import Answer, Bytes, Call, Handler
-from loopback.google.errors import GoogleError, invalid
+from loopback.google.errors import GoogleError, file_not_found, invalid
 from loopback.google.files import DOC, FOLDER, SHEET, SLIDES, Drive, File, Revision, email, rfc3339, stable_id
 from loopback.google.query import compile_query
 from loopback.google.sheetmodel import Tab, Values
@@ -75,7 +75,6 @@ def metadata(call: Call, file: File) -> dict[str, Any]:
         "webViewLink": link(call.base, file),
         "createdTime": rfc3339(file.created),
         "modifiedTime": rfc3339(file.modified),
-        "owners": [person(file.owner, call.user)],
         "lastModifyingUser": person(file.modified_by, call.user),
         "ownedByMe": file.owner == call.user,
         "shared": any(True for _ in call.drive.all_permissions(file)),
@@ -86,6 +85,11 @@ def metadata(call: Call, file: File) -> dict[str, Any]:
         "appProperties": file.app_properties,
         "properties": file.properties,
     }
+    of = call.drive.drive_of(file)
+    if of is None:
+        out["owners"] = [person(file.owner, call.user)]
+    else:
+        out |= {"driveId": of.id, "ownedByMe": False}
     if file.description:
         out["description"] = file.description
     if not file.native:
@@ -118,9 +122,31 @@ def full_text(file: File) -> str:
     return "\n".join(parts)
 
 
+def _file(call: Call, role: str = "reader") -> File:
+    """The file of a request; one in a shared drive is there only for callers that know of shared drives."""
+    file = call.drive.at_least(call.params["fileId"], call.user, role)
+    if call.params.get("supportsAllDrives") is False and call.drive.drive_of(file):
+        raise file_not_found(file.id)
+    return file
+
+
+def _in_corpus(call: Call, file: File) -> bool:
+    of, wanted = call.drive.drive_of(file), call.params.get("driveId")
+    if wanted:
+        return of is not None and of.id == wanted
+    return of is None or bool(call.params.get("includeItemsFromAllDrives"))
+
+
 def _list(call: Call) -> Answer:
     test = compile_query(call.params.get("q", ""), full_text, call.drive.root)
+    if call.params.get("includeItemsFromAllDrives") and not call.params.get("supportsAllDrives"):
+        text = "The includeItemsFromAllDrives parameter requires supportsAllDrives to be true."
+        raise GoogleError(403, text, reason="teamDrivesParameterConflict")
+    if (call.params.get("corpora") == "drive") != bool(call.params.get("driveId")):
+        text = "The driveId parameter must be specified if and only if corpora is set to drive."
+        raise GoogleError(400, text, reason="invalid")
     seen = [f for f in call.drive.files.values() if f.parents and call.drive.role(f, call.user)]
+    seen = [f for f in seen if _in_corpus(call, f)]
     found = [f for f in seen if test(f)]
     for key in reversed(call.params.get("orderBy", "modifiedTime desc,name").split(",")):
         found = _ordered(found, key.strip())
@@ -160,7 +186,7 @@ def _ordered(files: list[File], key: str) -> list[File]:
 
 
 def _get(call: Call) -> Answer:
-    file = call.drive.readable(call.params["fileId"], call.user)
+    file = _file(call)
     if call.params.get("alt") == "media":
         if file.native:
             raise GoogleError(
@@ -183,7 +209,7 @@ def export_csv(tab: Tab, values: Values) -> str:
 
 
 def _export(call: Call) -> Answer:
-    file, mime = call.drive.readable(call.params["fileId"], call.user), call.params["mimeType"]
+    file, mime = _file(call), call.params["mimeType"]
     if file.doc and mime == "text/plain":
         return Bytes(("\ufeff" + markup.to_text(file.doc)).encode("utf-8"), mime)
     if file.doc and mime in ("text/markdown", "text/x-markdown"):
@@ -251,7 +277,7 @@ def _create(call: Call) -> Answer:
 
 
 def _copy(call: Call) -> Answer:
-    origin = call.drive.readable(call.params["fileId"], call.user)
+    origin = _file(call)
     if origin.mime == FOLDER:
         raise GoogleError(403, "This file cannot be copied by the user.", reason="cannotCopyFile")
     name = call.body.get("name", f"Copy of {origin.name}")
@@ -267,7 +293,7 @@ def _copy(call: Call) -> Answer:
 
 
 def _update(call: Call) -> Answer:
-    file = call.drive.writable(call.params["fileId"], call.user)
+    file = _file(call, "writer")
     if file.id == call.drive.root:
         raise GoogleError(403, "The root folder cannot be changed.", reason="insufficientFilePermissions")
     add = [p for p in call.params.get("addParents", "").split(",") if p]
@@ -284,7 +310,7 @@ def _update(call: Call) -> Answer:
 
 
 def _delete(call: Call) -> Answer:
-    file = call.drive.readable(call.params["fileId"], call.user)
+    file = _file(call)
     if call.drive.role(file, call.user) != "owner":
         raise GoogleError(403, "The user does not have sufficient permissions for this file.")
     call.drive.touch(file, call.user, content=False)
@@ -299,6 +325,8 @@ def _generate_ids(call: Call) -> Answer:
 
 
 def _permissions(drive: Drive, file: File) -> list[dict[str, Any]]:
+    if drive.drive_of(file):
+        return list(drive.all_permissions(file))
     owner = {"id": stable_id(file.owner)[1:21], "type": "user", "role": "owner"}
     owner |= {"emailAddress": email(file.owner), "displayName": file.owner}
     return [owner, *drive.all_permissions(file)]
@@ -309,13 +337,13 @@ def _permission(permission: dict[str, Any]) -> dict[str, Any]:
 
 
 def _permission_list(call: Call) -> Answer:
-    file = call.drive.readable(call.params["fileId"], call.user)
+    file = _file(call)
     shown = [_permission(p) for p in _permissions(call.drive, file)]
     return {"kind": "drive#permissionList", "permissions": shown}
 
 
 def _permission_create(call: Call) -> Answer:
-    file = call.drive.writable(call.params["fileId"], call.user)
+    file = _file(call, "writer")
     kind, role = call.body.get("type"), call.body.get("role")
     if kind not in ("user", "group", "domain", "anyone"):
         raise GoogleError(400, "The permission type field is required.", reason="required")
@@ -343,11 +371,11 @@ def _own_permission(call: Call, file: File) -> dict[str, Any]:
 
 
 def _permission_get(call: Call) -> Answer:
-    return _permission(_own_permission(call, call.drive.readable(call.params["fileId"], call.user)))
+    return _permission(_own_permission(call, _file(call)))
 
 
 def _permission_update(call: Call) -> Answer:
-    file = call.drive.writable(call.params["fileId"], call.user)
+    file = _file(call, "writer")
     one = _own_permission(call, file)
     if call.body.get("role") not in ("reader", "commenter", "writer"):
         raise GoogleError(400, "The permission role field is required.", reason="required")
@@ -357,7 +385,7 @@ def _permission_update(call: Call) -> Answer:
 
 
 def _permission_delete(call: Call) -> Answer:
-    file = call.drive.writable(call.params["fileId"], call.user)
+    file = _file(call, "writer")
     file.permissions.remove(_own_permission(call, file))
     call.drive.touch(file, call.user, content=False)
     return None
@@ -397,13 +425,13 @@ def _revision(file: File, revision: Revision, me: str) -> dict[str, Any]:
 
 
 def _revisions(call: Call) -> Answer:
-    file = call.drive.readable(call.params["fileId"], call.user)
+    file = _file(call)
     shown = [_revision(file, r, call.user) for r in file.revisions]
     return {"kind": "drive#revisionList", "revisions": shown}
 
 
 def _revision_get(call: Call) -> Answer:
-    file = call.drive.readable(call.params["fileId"], call.user)
+    file = _file(call)
     for revision in file.revisions:
         if revision.id == call.params["revisionId"]:
             if call.params.get("alt") != "media":
@@ -414,7 +442,30 @@ def _revision_get(call: Call) -> Answer:
     raise GoogleError(404, text, location=("parameter", "revisionId"))
 
 
+def _drive(file: File) -> dict[str, Any]:
+    return {"kind": "drive#drive", "id": file.id, "name": file.name, "createdTime": rfc3339(file.created)}
+
+
+def _drives(call: Call) -> Answer:
+    mine = [f for f in call.drive.files.values() if f.shared_drive and call.drive.role(f, call.user)]
+    return {"kind": "drive#driveList", "drives": [_drive(f) for f in mine]}
+
+
+def _drive_get(call: Call) -> Answer:
+    file = call.drive.readable(call.params["driveId"], call.user)
+    if not file.shared_drive:
+        raise GoogleError(404, f"Shared drive not found: {file.id}", location=("parameter", "driveId"))
+    return _drive(file)
+
+
+def _drive_create(call: Call) -> Answer:
+    return _drive(call.drive.shared_drive(call.body.get("name", ""), call.user, call.params["requestId"]))
+
+
 HANDLERS: dict[str, Handler] = {
+    "drive.drives.create": _drive_create,
+    "drive.drives.get": _drive_get,
+    "drive.drives.list": _drives,
     "drive.about.get": _about,
     "drive.changes.getStartPageToken": _start_token,
     "drive.changes.list": _changes,

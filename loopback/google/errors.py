@@ -39,6 +39,7 @@ class GoogleError(Exception):
         message: str,
         *,
         reason: str | None = None,
+        domain: str = "global",
         location: tuple[str, str] | None = None,
         violations: list[tuple[str, str]] | None = None,
     ) -> None:
@@ -47,13 +48,14 @@ class GoogleError(Exception):
         self.message = message
         self.reason = reason or _REASON.get(code, "backendError")
         self.location = location
+        self.domain = domain
         self.violations = violations or []
 
     def body(self, *, older: bool) -> dict[str, Any]:
         """The JSON answer: `older` chooses the shape with its list of errors."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if older:
-            one: dict[str, Any] = {"message": self.message, "domain": "global", "reason": self.reason}
+            one: dict[str, Any] = {"message": self.message, "domain": self.domain, "reason": self.reason}
             if self.location:
                 one["locationType"], one["location"] = self.location
             error["errors"] = [one]

@@ -87,6 +87,7 @@ class File:
     slides: list[dict[str, Any]] | None = None
     revisions: list[Revision] = field(default_factory=list)
     comments: list[Any] = field(default_factory=list)
+    shared_drive: bool = False
     _digests: tuple[int, str, str] | None = None
 
     def digests(self) -> tuple[int, str, str]:
@@ -191,6 +192,26 @@ class Drive:
             guess = mimetypes.guess_type(path.name)[0]
             made.mime = _MIME.get(path.suffix.lower()) or guess or "application/octet-stream"
         return made
+
+    def shared_drive(self, name: str, user: str, request: str = "") -> File:
+        """A new shared drive, whose files belong to nobody; the same request makes it once."""
+        file_id = stable_id(f"drive {request or self.next_number()}")
+        if file_id not in self.files:
+            now = self.clock.now()
+            all_ = {"id": "domain", "type": "domain", "role": "fileOrganizer", "domain": "example.com"}
+            made = File(file_id, name, FOLDER, "", now, now, user, permissions=[all_], shared_drive=True)
+            self.files[file_id] = made
+        return self.files[file_id]
+
+    def drive_of(self, file: File) -> File | None:
+        """The shared drive that a file lies in."""
+        while True:
+            if file.shared_drive:
+                return file
+            above = [self.files[p] for p in file.parents if p in self.files]
+            if not above:
+                return None
+            file = above[0]
 
     def next_number(self) -> int:
         """Counts what is made here, for ids."""

@@ -12,14 +12,15 @@ from loopback.google.docmodel import Document, structure
 from loopback.google.drive import export_csv
 from loopback.google.errors import GoogleError
 from loopback.google.files import Drive, File, email, rfc3339, stable_id
+from loopback.google.quota import Quotas
 from loopback.google.sheetmodel import Tab, Values, Workbook, entered
 
 
 class People:
     """People who edit, share and delete files by hand."""
 
-    def __init__(self, drive: Drive) -> None:
-        self.drive = drive
+    def __init__(self, drive: Drive, quotas: Quotas) -> None:
+        self.drive, self.quotas = drive, quotas
 
     async def act(self, act: Mapping[str, Any]) -> dict[str, Any]:
         """`{as, do, file, …}`; `file` is an id or a name.
@@ -28,9 +29,15 @@ class People:
         share: `with`, `role`. restrict: nobody but the owner and those it was shared with may read. rename: `name`.
         move: `folder`. accept, reject: all suggestions in a Doc. comment: `text`, `quote`. reply: `text`, to the last
         comment. chart: `title`, of the last chart. delete. upload: `name`, `text`, `mime`. event: as Calendar's own.
+        drive: a shared drive called `name`. quota: `service`, `per_minute`, for each person.
         """
         user, do = str(act.get("as", "owner")), act.get("do")
         try:
+            if do == "quota":
+                self.quotas.limits[str(act["service"])] = int(act["per_minute"])
+                return {"ok": True}
+            if do == "drive":
+                return {"ok": True, "id": self.drive.shared_drive(str(act["name"]), user).id}
             if do == "event":
                 event = {k: v for k, v in act.items() if k not in ("as", "do")}
                 return {"ok": True, "id": calendar.add(self.drive, user, event)["id"]}

@@ -169,3 +169,44 @@ def test_comments_are_read_and_answered_and_need_their_fields_named(google: Goog
     google.drive("U2").replies().create(fileId=plan, commentId=made["id"], body=answer, fields="id").execute()
     (shown,) = comments.list(fileId=plan, fields="comments(content,resolved,replies(content))").execute()["comments"]
     assert shown == {"content": "Really?", "resolved": True, "replies": [{"content": "Yes"}]}
+
+
+def test_files_of_a_shared_drive_are_there_for_callers_that_know_of_shared_drives(google: Google):
+    _, made = google.post("/_local/act", {"as": "U1", "do": "drive", "name": "Board"})
+    google.post("/_local/act", {"as": "U1", "do": "move", "file": "people.csv", "folder": made["id"]})
+    files = google.drive().files()
+    (board,) = google.drive().drives().list().execute()["drives"]
+    assert (board["id"], board["name"]) == (made["id"], "Board")
+    assert google.drive().drives().get(driveId=board["id"]).execute() == board
+    query = {"q": "name = 'people.csv'"}
+    assert files.list(**query).execute()["files"] == []
+    known = {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
+    (found,) = files.list(**query, **known, fields="files(id,driveId,owners)").execute()["files"]
+    assert (found["driveId"], "owners" in found) == (board["id"], False)
+    assert files.list(**query, **known, corpora="drive", driveId=board["id"]).execute()["files"]
+    assert refused(files.list(**query, **known, driveId=board["id"]))[0] == 400
+    assert refused(files.list(includeItemsFromAllDrives=True))[0] == 403
+    assert refused(files.get(fileId=found["id"]))[0] == 404
+    assert files.get(fileId=found["id"], supportsAllDrives=True).execute()["name"] == "people.csv"
+    twice = [google.drive().drives().create(requestId="r1", body={"name": "New"}).execute() for _ in range(2)]
+    assert twice[0] == twice[1]
+
+
+def test_a_quota_is_refused_in_the_words_of_its_service_until_the_minute_is_over(google: Google):
+    for service in ("drive", "sheets"):
+        google.post("/_local/act", {"as": "U1", "do": "quota", "service": service, "per_minute": 2})
+    plan = google.named("Plan")
+    google.drive().files().get(fileId=plan).execute()
+    status, error = refused(google.drive().files().get(fileId=plan))
+    assert (status, error["errors"][0]["reason"], error["errors"][0]["domain"]) == (
+        403,
+        "userRateLimitExceeded",
+        "usageLimits",
+    )
+    for _ in range(2):
+        google.sheets().spreadsheets().get(spreadsheetId=plan).execute()
+    status, error = refused(google.sheets().spreadsheets().get(spreadsheetId=plan))
+    assert (status, error["status"]) == (429, "RESOURCE_EXHAUSTED")
+    assert google.sheets("U2").spreadsheets().get(spreadsheetId=plan).execute()["spreadsheetId"] == plan
+    google.clock.advance(61)
+    assert google.drive().files().get(fileId=plan).execute()["name"] == "Plan"

@@ -112,7 +112,7 @@ def test_a_run_over_a_doc_a_sheet_and_the_drive_is_undone_as_a_whole(tmp_path):
             drive.act(**{"as": "jonas"}, do="edit", file=SHEET, tab="Forecast", cell="A1", value="Mine")
             await on.say(ts, "undo")
             told = await on.shown(ts, "Undone as far as it can be, as <@")
-            assert "Left alone: 'Forecast'!A1:A1 of FY26 Forecast was changed by someone" in told["text"]
+            assert "Left alone: Forecast!A1 of FY26 Forecast was changed by someone" in told["text"]
             state = drive.state()
             sheet = next(s for s in state["sheets"].values() if s["title"] == SHEET)
             assert sheet["tabs"][0]["csv"].startswith("Mine")
