@@ -8,6 +8,8 @@ import mcp_types as types
 NOT_SENT = -32097
 LOST = -32096
 
+_OF_A_PROXY = (429, 500, 502, 503, 504)
+
 
 class Bounded(httpx2.AsyncByteStream):
     """A body that stops being read at the limit, and whose broken end is an error of this body alone."""
@@ -51,12 +53,21 @@ class PerRequestFailures(httpx2.AsyncBaseTransport):
             # The specification's sign of a session the server has forgotten; servers word the body as they like.
             await response.aclose()
             return failed(request, NOT_SENT, "the server no longer knows this session")
+        if response.status_code in _OF_A_PROXY and not _is_json(response):
+            await response.aclose()
+            # What stands before the server gave up on it; the server may still be at work on what it was asked.
+            code = LOST if response.status_code in (502, 504) else types.INTERNAL_ERROR
+            return failed(request, code, f"it answers {response.status_code}")
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = Bounded(response.stream, self._limit)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return str(response.headers.get("content-type", "")).startswith("application/json")
 
 
 def failed(request: httpx2.Request, code: int, reason: str) -> httpx2.Response:

@@ -132,7 +132,11 @@ class Stub:
         self.log.append(("/token", form))
         if self.issuer_is_down:
             return web.Response(status=503)
-        if form["grant_type"] == "refresh_token":
+        if form["grant_type"] == "client_credentials":
+            person, scopes = form["client_id"], tuple(form.get("scope", "").split())
+            if person == "unknown":
+                return web.json_response({"error": "invalid_client"}, status=401)
+        elif form["grant_type"] == "refresh_token":
             known = self.refreshes.pop(form["refresh_token"], None)  # each works once
             if known is None:
                 return web.json_response({"error": "invalid_grant"}, status=400)

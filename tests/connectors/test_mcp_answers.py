@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from aiohttp import web
 
-from connectors.mcp import McpHost, ProtocolFailure, ServerDown
+from connectors.mcp import McpHost, ProtocolFailure, ServerDown, UnknownOutcome
 from connectors.mcp.content import preview
 from tests.connectors.mcp_stub import Stub, text
 
@@ -98,6 +99,72 @@ def test_servers_start_beside_each_other_and_one_that_cannot_delays_nobody():
                 )  # fmt: skip
                 with pytest.raises(ServerDown):
                     await host.tools("gone")
+
+    run(main)
+
+
+async def passing_on(_params, _who):
+    raise web.HTTPBadGateway
+
+
+async def busy(_params, _who):
+    raise web.HTTPServiceUnavailable
+
+
+def test_what_a_proxy_says_is_named_and_a_write_behind_it_may_have_been_done():
+    async def main():
+        async with Stub({"write": passing_on, "busy": busy}) as stub, modern(stub) as host:
+            with pytest.raises(UnknownOutcome, match="it answers 502"):
+                await host.call("mcp__crm__write", {})
+            with pytest.raises(ProtocolFailure, match="it answers 503"):
+                await host.call("mcp__crm__busy", {})
+
+    run(main)
+
+
+SAMPLE = {
+    "method": "sampling/createMessage",
+    "params": {"maxTokens": 5, "messages": [{"role": "user", "content": {"type": "text", "text": "Say hello"}}]},
+}
+
+
+class Parrot:
+    async def sample(self, alias, principal, params):
+        said = params["messages"][0]["content"]["text"]
+        return {"model": "parrot", "role": "assistant", "content": {"type": "text", "text": f"{alias}: {said}"}}
+
+
+async def sampling(params, _who):
+    given = (params.get("inputResponses") or {}).get("hello")
+    return (
+        text(given["content"]["text"])
+        if given
+        else {"resultType": "input_required", "inputRequests": {"hello": SAMPLE}}
+    )
+
+
+def test_a_completion_is_given_only_to_a_server_that_was_offered_it():
+    async def main():
+        async with Stub({"sampling": sampling}) as stub:
+            for allowed in (True, False):
+                config = {"mcpServers": {"crm": stub.entry(sampling=allowed)}}
+                async with McpHost(config, sampler=Parrot()) as host:
+                    if allowed:
+                        assert (await host.call("mcp__crm__sampling", {})).text == "crm: Say hello"
+                    else:
+                        with pytest.raises(ProtocolFailure, match="sampling/createMessage, which it was not offered"):
+                            await host.call("mcp__crm__sampling", {})
+
+    run(main)
+
+
+def test_a_connection_that_nobody_uses_ends_and_comes_back_when_called():
+    async def main():
+        async with Stub({"one": answering(text("x"))}) as stub, modern(stub, idle_stop=0.01) as host:
+            await host.tools("crm")
+            await next(iter(host._servers.values()))._connection.broken.wait()
+            assert (await host.call("mcp__crm__one", {})).text == "x"
+            assert host.status()[0].starts >= 2
 
     run(main)
 

@@ -206,6 +206,35 @@ def test_a_server_cannot_lead_a_sign_in_into_the_network():
     run(main)
 
 
+def machine(stub, client):
+    entry = stub.entry() | {
+        "oauth": {"grant": "client_credentials", "clientId": client, "clientSecret": "s3cret-word"}
+    }
+    return McpHost({"mcpServers": {"crm": entry}}, environ={})
+
+
+def test_a_machine_signs_itself_in_and_again_when_its_token_ends():
+    async def main():
+        async with Stub({"whoami": whoami}, signed=True) as stub, machine(stub, "cadre") as ours:
+            for _ in range(2):
+                both = await asyncio.gather(*(ours.call("mcp__crm__whoami", {}) for _ in range(3)))
+                assert {r.text for r in both} == {"you are cadre"}
+                stub.expire()
+            assert stub.times("/token") == 2
+
+    run(main)
+
+
+def test_credentials_that_an_issuer_does_not_know_are_named_and_not_tried_on_and_on():
+    async def main():
+        async with Stub({"whoami": whoami}, signed=True) as stub, machine(stub, "unknown") as ours:
+            with pytest.raises(ServerDown, match="refused: invalid_client"):
+                await ours.tools("crm")
+            assert stub.times("/token") == 1
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     "url",
     [
