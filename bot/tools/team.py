@@ -39,6 +39,7 @@ class SpawnArgs(Args):
     skill: str = ""
     inputs: dict[str, Any] = Field(default={})
     task: str = Field(default="", description="The id of the task it owns.")
+    files: list[str] = Field(default=[], description="Files of your workspace that it begins with.")
 
 
 async def spawn_agent(ctx: ToolContext, args: SpawnArgs) -> Outcome:
@@ -46,6 +47,7 @@ async def spawn_agent(ctx: ToolContext, args: SpawnArgs) -> Outcome:
         return refused(f"The name {args.name} is taken by Cadre itself.")
     if args.role == LEAD:
         return refused("A run has one lead. To have a part of the work led, appoint a part_lead.")
+    given = {name: ctx.workspace.read(name) for name in args.files}
 
     def commit(tx: Tx) -> Json:
         may_begin(tx, ctx.run_id, ctx.agent_id)
@@ -66,6 +68,9 @@ async def spawn_agent(ctx: ToolContext, args: SpawnArgs) -> Outcome:
             tx, ctx.run_id, ctx.team, name=args.name, role=args.role, skill=args.skill, parent=ctx.agent_name,
             task_id=args.task, brief=args.brief, inputs=args.inputs,
         )  # fmt: skip
+        if given:  # with no word of anybody's: those who work independently get files this way
+            words = f"The files that you begin with: {', '.join(given)}."
+            send_files(tx, ctx, args.name, words, {}, given, sender=mail.HARNESS)
         if args.task:
             board.give(tx, ctx.run_id, args.name, args.task)
         return {"ok": True, "agent": args.name}
@@ -317,13 +322,15 @@ async def review(ctx: ToolContext, args: ReviewArgs) -> Outcome:
     return Outcome({}, commit=commit)
 
 
-def send_files(tx: Tx, ctx: ToolContext, to: str, text: str, data: Json, contents: dict[str, bytes]) -> str:
+def send_files(
+    tx: Tx, ctx: ToolContext, to: str, text: str, data: Json, contents: dict[str, bytes], sender: str = ""
+) -> str:
     """Send a message whose files travel as content-addressed blobs. Raises KeyError for an unknown recipient."""
     shared = tuple(
         mail.SharedFile(name, journal.put_blob(tx, ctx.team, content), ctx.call_id)
         for name, content in contents.items()
     )
-    return mail.send(tx, ctx.run_id, ctx.agent_name, to, text, data=data, files=shared)
+    return mail.send(tx, ctx.run_id, sender or ctx.agent_name, to, text, data=data, files=shared)
 
 
 class WaitArgs(Args):

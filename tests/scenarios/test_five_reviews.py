@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 
 import pytest
@@ -10,12 +11,14 @@ from lxml import html
 from sqlalchemy import insert
 
 from bot.coordinator import independence
+from bot.local import Options, stage
 from bot.skills import SkillLibrary
 from bot.store import schema as t
 from tests.scenarios.reports import report
 from tests.skills.drive import SKILLS
 from tests.tools.harness import run_row, store
 
+OPTIONS = Options(seed=5, channel="finance", timeout_s=150)
 LENSES = ["money", "customer", "operations", "risk", "clarity"]
 
 
@@ -75,6 +78,25 @@ def test_a_document_that_is_not_there_ends_in_a_sentence(tmp_path):
     run, *_ = asyncio.run(report("five reviews of the moon landing plan", 5, tmp_path))
     assert run["run"]["status"] == "failed"
     assert "must name one document" in run["run"]["error"]["message"]
+
+
+def test_a_document_attached_to_the_mention_is_reviewed_like_one_of_the_drive(tmp_path):
+    text = "# Trial of a new rota\n\nEvery crew works four days from March. It costs EUR 9,000 a month. Nobody decides yet.\n"
+
+    async def scenario():
+        async with stage(OPTIONS, tmp_path) as here:
+            content = base64.b64encode(text.encode()).decode()
+            told = {"as": "maya", "do": "upload", "channel": "finance", "filename": "rota.md", "content_b64": content}
+            posted = await here.act(**told, text="@cadre five reviews of the attached proposal")
+            run_id = await here.run_of(posted["ts"], 60)
+            await here.follow(run_id, OPTIONS)
+            return await here.result(run_id)
+
+    run = asyncio.run(scenario())
+    assert (run["run"]["status"], run["run"]["error"]) == ("done", None)
+    assert [f["name"] for f in run["thread"][-1]["files"]] == ["reviews.html"]
+    begun = [m["to"] for m in run["messages"] if m["from"] == "cadre" and m["to"] in LENSES]
+    assert sorted(begun) == sorted(LENSES)
 
 
 def letters(db, *sent):
