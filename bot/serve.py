@@ -115,7 +115,7 @@ class Process:
             self.db, scheduler, app_token=s.slack_app_token, signing_secret=s.slack_signing_secret,
             access=access.load(s.home),
         )  # fmt: skip
-        self.dispatcher.serve("thread", surface.showing(ThreadWriter(self.db, scheduler).activate))
+        self.dispatcher.serve("thread", surface.showing(ThreadWriter(self.db, scheduler, s.dm_after * 60).activate))
         await self.db.write(sweep)
         vault = Vault.open_home(s.home, s.secret_key)
         private = PrivateLinks(self.db, scheduler, vault, s.public_url or self.base_url)

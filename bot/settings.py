@@ -43,6 +43,7 @@ class _Environment(BaseSettings):
     price_as: str = Field(default="", validation_alias="CADRE_PRICE_AS")
     plan_ask: int = Field(default=12, ge=0, validation_alias="CADRE_PLAN_ASK")
     plan_ask_cost: Decimal = Field(default=Decimal(10), ge=0, validation_alias="CADRE_PLAN_ASK_COST")
+    dm_after: float = Field(default=5.0, ge=0, validation_alias="CADRE_DM_AFTER")
     mcp_servers: str = Field(default="", validation_alias="CADRE_MCP_SERVERS")
     web_allow: str = Field(default="", validation_alias="CADRE_WEB_ALLOW")
     slack_api_url: str = Field(default="", validation_alias="SLACK_API_URL")
@@ -84,6 +85,7 @@ class Settings:
     price_as: str = ""  # the model that offline runs are priced as
     plan_ask: int = 12  # a plan of more tasks is shown for approval first; 0: never
     web_allow: tuple[str, ...] = ()  # hosts that agents may fetch from without the request naming the page
+    dm_after: float = 5.0  # minutes after which the requester is told by direct message how work goes; 0: never
     plan_ask_cost: Decimal = Decimal(10)  # and one that will likely cost more US dollars; 0: never
 
 
@@ -133,6 +135,7 @@ def load() -> Settings:
         web_allow=_hosts(env.web_allow),
         plan_ask=env.plan_ask,
         plan_ask_cost=env.plan_ask_cost,
+        dm_after=env.dm_after,
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bot.coordinator import control
 from bot.coordinator.control import Place
 from bot.policy.access import Role
-from bot.slack import blocks, requests
+from bot.slack import blocks, notices, requests
 from bot.slack.requests import id_of, listing, mapping, ts_of, words_of
 from bot.slack.taken import ROLES, Ask, Taken
 from bot.store import people
@@ -47,6 +47,12 @@ def take(tx: Tx, ask: Ask) -> Taken:
     if name in ("approve", "reject") or name.startswith("answer:"):
         ours = _ours(tx, value, team, channel)
         return Taken(decided=_decided(tx, ask, name, value, user) if ours else "void", place=where)
+    if name.startswith(f"{notices.SNOOZE}:"):
+        after = name.partition(":")[2]
+        put_off = notices.snooze(tx, words_of(value.get("op")), user, int(after) if after.isdecimal() else 0)
+        return Taken(reason="snoozed") if put_off else Taken(decided="void", place=where)
+    if name == "open":
+        return Taken(reason="a link")
     if name == FEEDBACK:
         return _rated(tx, value, where)
     return Taken(reason="opens something", place=where)

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import update
 
 from bot.errors import DependencyFailed
-from bot.slack import answers, blocks
+from bot.slack import answers, blocks, notices
 from bot.slack.blocks import Post
 from bot.slack.files import Attachment, Files
 from bot.slack.posting import RETRY_S, Poster, Unreachable
@@ -29,8 +29,8 @@ UPDATE_EVERY_S = 1.5  # between two updates of a card while its run works
 class ThreadWriter:
     """Activates the rows of kind `thread`, one per run."""
 
-    def __init__(self, db: Database, scheduler: Scheduler) -> None:
-        self.db, self.scheduler = db, scheduler
+    def __init__(self, db: Database, scheduler: Scheduler, dm_after: float = 300.0) -> None:
+        self.db, self.scheduler, self.dm_after = db, scheduler, dm_after
         self._poster = Poster(db, scheduler)
         self._sessions = Sessions(db, scheduler)
         self._files = Files(db, scheduler)
@@ -82,8 +82,24 @@ class ThreadWriter:
         if RunStatus(about.view.run.status).ended:
             await self._attach(claim, about)
         again = await self._sessions.show(claim, about)
+        told = await self._tell(claim, about)
         held = min(due, default=None)
-        return min([*due, *([again] if again else [])], default=None), held
+        return min([*due, *(one for one in (again, told) if one)], default=None), held
+
+    async def _tell(self, claim: Claim, about: Known) -> float | None:
+        """Tell the requester by direct message what long work needs or has become; returns when to look again."""
+        if op_of(claim.run_id, notices.END) not in about.posts and RunStatus(about.view.run.status).ended:
+            about = await self.db.read(
+                lambda connection: known(connection, claim.run_id)
+            )  # with the files, now shared
+        posts, due = notices.render(about, self.db.now(), self.dm_after)
+        for post in posts:
+            row = about.posts.get(op_of(claim.run_id, post.key))
+            if row is None or row["status"] != "done":
+                await self._poster.post(claim, about, post, row)
+            elif row["result"]["sha"] != post.sha:
+                await self._poster.update(claim, row, post)
+        return due
 
     def _rest(self, claim: Claim, team: str, until: float) -> float:
         """Seconds for which a run of which only details changed need not be read."""
