@@ -20,12 +20,24 @@ def tokens(value: Any) -> int:
 
 
 def blocks_in_prefix_order(body: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """Tools, then system, then messages, each block with the place it stands in."""
-    blocks = [(tool, "tools") for tool in body.get("tools") or ()]
+    """Tools, then system, then messages, each block with the place it stands in.
+
+    A deferred tool takes no room until a result refers to it; its schema then stands there.
+    """
+    tools = list(body.get("tools") or ())
+    later = {tool["name"]: tool for tool in tools if tool.get("defer_loading")}
+    blocks = [(tool, "tools") for tool in tools if not tool.get("defer_loading")]
     blocks += [(block, "system") for block in _as_blocks(body.get("system"))]
     for message in body["messages"]:
-        blocks += [(block, message["role"]) for block in _as_blocks(message["content"])]
+        blocks += [(_loaded(block, later), message["role"]) for block in _as_blocks(message["content"])]
     return blocks
+
+
+def _loaded(block: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    parts = block.get("content")
+    if not later or block.get("type") != "tool_result" or not isinstance(parts, list):
+        return block
+    return {**block, "content": [later.get(part.get("tool_name", ""), part) for part in parts]}
 
 
 def _as_blocks(content: Any) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from anthropic.types import message_count_tokens_params, message_create_params
 
 from loopback.control import CallLog, Clock, Faults, serve
 from loopback.model import MODEL_ID, build, scripted, validate
+from loopback.model.usage import input_tokens
 
 HELLO = [{"role": "user", "content": "<request>hello</request>"}]
 CLOSE = [{"role": "user", "content": "<request>close it</request>"}]
@@ -338,3 +339,13 @@ def test_the_server_runs_alone_and_ends_when_told():
         assert process.returncode == 0
 
     asyncio.run(main())
+
+
+def test_a_deferred_tool_takes_no_room_until_a_result_refers_to_it():
+    tool = {"name": "mcp__a__b", "description": "x" * 4_000, "input_schema": {"type": "object"}, "defer_loading": True}
+    asked = {"role": "user", "content": "hello"}
+    bare, offered = {"messages": [asked]}, {"messages": [asked], "tools": [tool]}
+    part = {"type": "tool_reference", "tool_name": "mcp__a__b"}
+    found = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [part]}]}
+    assert input_tokens(offered) == input_tokens(bare)
+    assert input_tokens({"messages": [asked, found], "tools": [tool]}) > input_tokens(bare) + 1_000

@@ -15,7 +15,7 @@ from bot.policy.gate import Effect, Verdict, decide
 from bot.store import servers
 from bot.store.grants import Grants
 from bot.store.vault import Vault
-from bot.tools.mcp.pins import difference, pin_of, restored
+from bot.tools.mcp.pins import difference, pin_of, restored, reviewed
 from bot.tools.mcp.policy import read_policy, tidied
 from bot.tools.mcp.tools import McpTools
 from bot.tools.registry import Registry
@@ -94,9 +94,6 @@ def test_a_changed_or_new_tool_waits_with_a_diff_until_somebody_accepts_it(db, t
             done = await use(registry, context(db, tmp_path, call_id="t3"), "mcp__fix__change", what="x")
             assert done.content["ok"] and names(registry) == ["change", "look"]
             assert "rejected" in registry.missing("mcp__fix__third", ("mcp__*",))
-        async with connected(tmp_path, db, {"look": TOOLS["look"]}) as registry:
-            gone = await use(registry, context(db, tmp_path, call_id="t4"), "mcp__fix__change", what="x")
-            assert gone.is_error and names(registry) == ["look"]
 
     asyncio.run(scenario())
 
@@ -128,6 +125,15 @@ def test_a_server_that_hangs_or_dies_costs_its_own_tools_and_delays_nobody(db, t
         assert "no key" in known["dies"]["error"] and known["fix"]["era"] == "2026-07-28"
 
     asyncio.run(scenario())
+
+
+def test_a_tool_that_is_gone_is_offered_no_more_and_comes_back_as_it_was():
+    look, change = info("look"), info("change")
+    first = reviewed({}, [look, change], pinned=True, trusted=False, others=())
+    later = reviewed(first, [look], pinned=True, trusted=False, others=())
+    assert {n: p.status for n, p in later.items()} == {"look": "accepted", "change": "gone"}
+    back = reviewed(later, [look, change], pinned=True, trusted=False, others=())
+    assert back["change"].status == "accepted"
 
 
 def info(tool="change_it", **hints):
