@@ -161,7 +161,7 @@ def test_that_nothing_is_taken_is_told_once_and_the_work_is_finished(tmp_path, m
     view, rows = asyncio.run(scenario())
     assert view.coverage.done == len(FILES)
     (told,) = [row["body"]["text"] for row in rows if row["kind"] == "notice"]
-    assert told.startswith("The model limits requests at the moment. 0 of 8 read; the rest goes on by itself")
+    assert told.startswith("The model limits requests at the moment. What is left is read by itself")
 
 
 def test_a_model_that_never_comes_back_leaves_the_rest_failed_with_its_words(tmp_path):

@@ -115,7 +115,7 @@ def failing(tx: Tx, work: Work, words: str) -> None:
     held(tx, work)
     told = {**work.row["inputs"], "told_failing_at": work.told_failing_at}
     tx.execute(update(agent).where(agent.c.id == work.claim.agent_id).values(inputs=told))
-    text = f"{words} {items.in_words(work.counts())}; the rest goes on by itself as soon as it answers."
+    text = f"{words.rstrip('.')}. What is left is read by itself as soon as it answers."
     journal.append(tx, work.row["run_id"], "notice", {"text": text})
 
 
