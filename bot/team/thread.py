@@ -57,7 +57,9 @@ def said(connection: Connection, run: Any, known: set[str]) -> Json | None:
     ).all()  # fmt: skip
     if all(row.ts in known for row in found):
         return None
-    told = select(t.inbox.c.key).where(t.inbox.c.run_id == run["id"])
+    i = t.inbox.c
+    coming = (i.state == "new") & (i.team_id == run["team_id"]) & (i.channel == run["channel"])
+    told = select(i.key).where((i.run_id == run["id"]) | coming)  # what is coming may be for it, too
     to_it = {key.partition(":")[0] for key in connection.execute(told).scalars()}
     new = [
         row

@@ -114,8 +114,11 @@ function choices(element, block, ctx) {
   return group;
 }
 
-const INPUT_TYPES = { datepicker: "date", timepicker: "time", number_input: "number", email_text_input: "email", url_text_input: "url" };
-const VALUE_KEY = { datepicker: "selected_date", timepicker: "selected_time" };
+const INPUT_TYPES = { datepicker: "date", timepicker: "time", datetimepicker: "datetime-local", number_input: "number", email_text_input: "email", url_text_input: "url" };
+const VALUE_KEY = { datepicker: "selected_date", timepicker: "selected_time", datetimepicker: "selected_date_time" };
+
+/** A moment as Slack tells it, in whole seconds. */
+const seconds = (value) => (value ? Math.floor(new Date(value).getTime() / 1000) : null);
 
 /** Text-like inputs; in a message Enter or leaving the field sends the value. */
 function field(element, block, ctx) {
@@ -124,7 +127,9 @@ function field(element, block, ctx) {
   const node = element.multiline
     ? h("textarea", { rows: "5", ...shared, $value: value })
     : h("input", { type: INPUT_TYPES[element.type] || "text", ...shared, $value: value, autocomplete: "off" });
-  const state = () => ({ [VALUE_KEY[element.type] || "value"]: node.value || null });
+  if (element.is_decimal_allowed) node.step = "any";
+  const moment = element.type === "datetimepicker";
+  const state = () => ({ [VALUE_KEY[element.type] || "value"]: moment ? seconds(node.value) : node.value || null });
   if (!ctx.inputs || block.type !== "input") node.addEventListener("change", () => send(node, element, block, ctx, state()));
   ctx.inputs?.push({ block, element, read: state });
   return node;
@@ -160,7 +165,7 @@ export function imageElement(element, className) {
 const RENDERERS = {
   button, overflow, checkboxes: choices, radio_buttons: choices, feedback_buttons: feedback, icon_button: iconButton,
   workflow_button: button, static_select: select, external_select: select, users_select: select, channels_select: select,
-  conversations_select: select, plain_text_input: field, datepicker: field, timepicker: field, number_input: field,
+  conversations_select: select, plain_text_input: field, datepicker: field, timepicker: field, datetimepicker: field, number_input: field,
   email_text_input: field, url_text_input: field, image: (element) => imageElement(element, "accessory-image"),
 };
 
