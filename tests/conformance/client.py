@@ -14,8 +14,12 @@ from pathlib import Path
 def turn() -> Iterator[None]:
     """The suite starts a client for every scenario at once; no more of them work than there are processors.
 
-    So what takes long on a small machine is the waiting in front of a scenario, and not an answer within it.
+    So what takes long on a small machine is the waiting in front of a scenario, and not an answer within it. Those
+    that are handed credentials do not wait: some of them end in minutes.
     """
+    if os.environ.get("MCP_CONFORMANCE_CONTEXT"):
+        yield
+        return
     place = os.getpid() % (os.cpu_count() or 1)
     with (Path(tempfile.gettempdir()) / f"cadre-conformance-{os.getuid()}-{place}").open("w") as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
