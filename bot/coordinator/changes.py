@@ -108,7 +108,8 @@ def as_written(connection: Connection, item: Any) -> Json:
     )
     if made:
         args["file_id"] = made["target"]
-    return {"kind": item["kind"], "args": args, "target": item["target"]}
+    title = str(item["post_image"].get("title") or item["target"])
+    return {"kind": item["kind"], "args": args, "target": item["target"], "title": title}
 
 
 def _intend(tx: Tx, claim: Claim, run: Any, item: Any) -> Json:

@@ -68,7 +68,7 @@ class GoogleWriter:
             google = await self._connected(op_key)
             done = await google.apply(await self._change(change), op_key, precondition or None)
         except e.ConflictError as error:
-            raise staging.Conflict(change["target"]) from error
+            raise staging.Conflict(change["title"]) from error
         except (e.RateLimited, e.Unavailable, e.AmbiguousOutcome) as error:
             raise DependencyFailed(str(error)) from error
         except e.ConnectorError as error:

@@ -119,7 +119,27 @@ def test_a_run_over_a_doc_a_sheet_and_the_drive_is_undone_as_a_whole(tmp_path):
             assert {FILE} <= {f["name"] for f in state["files"]}
             assert [r["kept"][0]["kind"] for r in await on.rows(run_id, "undone")] == ["sheets_update"]
             await on.say(ts, "undo")
-            await asyncio.sleep(0)
             assert len(await on.rows(run_id, "undo")) == 1
+            await conflicting(on, drive)
 
     asyncio.run(scenario())
+
+
+async def conflicting(on, drive):
+    """Somebody changes the Sheet between preview and approval: the run stops there, and what came before goes back."""
+    before = picture(drive)
+    run_id, ts = await on.ask("write it down")
+    card = await with_button(on, ts, "approve")
+    drive.act(**{"as": "jonas"}, do="edit", file=SHEET, tab="Forecast", cell="A1", value="Mine again")
+    await press(on, card, "approve")
+    view = await on.until(run_id, lambda v: v.run.status == "failed")
+    assert view.run.error["kind"] == "conflict"
+    assert "Travel rules" in str(picture(drive)["docs"])
+    failed = await with_button(on, ts, "undo")
+    assert "FY26 Forecast, tab Forecast from A1 was changed by someone after the preview was made" in failed["text"]
+    await press(on, failed, "undo")
+    await on.shown(ts, "Undone, as <@")
+    after = picture(drive)
+    assert (after["docs"], after["files"]) == (before["docs"], before["files"])
+    sheet = next(s for s in drive.state()["sheets"].values() if s["title"] == SHEET)
+    assert sheet["tabs"][0]["csv"].startswith("Mine again")
