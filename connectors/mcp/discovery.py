@@ -162,7 +162,8 @@ async def _get(http: httpx2.AsyncClient, url: str) -> tuple[int, Any]:
 
 def scope_to_ask(asked: Challenge, issuer: Issuer, config: OAuthConfig, granted: str | None) -> str | None:
     """What to ask for: what the refusal names, else what the resource takes; never less than was granted."""
-    wanted = config.scope or asked.scope or issuer.scopes
+    missing = asked.scope if asked.status == 403 else None
+    wanted = pure.union_scopes(config.scope, missing) or asked.scope or issuer.scopes
     offered = issuer.metadata.scopes_supported if issuer.metadata else None
     if wanted and offered and "offline_access" in offered and config.grant == "authorization_code":
         wanted = pure.union_scopes(wanted, "offline_access")

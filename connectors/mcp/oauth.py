@@ -29,6 +29,7 @@ _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type"
 _JSON = {"accept": "application/json"}
+_FOR_NOW = ("temporarily_unavailable", "server_error", "slow_down")  # an issuer that means "later"
 
 
 @dataclass(frozen=True)
@@ -287,9 +288,9 @@ async def _post(
             break
     # Some issuers answer 200 with an error inside.
     if response.status_code >= 400 or "error" in body:
-        if response.status_code >= 500 or response.status_code == 429:
-            raise Unreachable(f"{url} answers {response.status_code}")
         code = str(body.get("error") or response.status_code)
+        if response.status_code >= 500 or response.status_code == 429 or code in _FOR_NOW:
+            raise Unreachable(f"{url} answers {response.status_code}")
         said = body.get("error_description") or ""
         raise Refused(f"{urlsplit(url).hostname} refused: {code} {said}".strip()[:500], code)
     return body
