@@ -53,10 +53,19 @@ async def connected(home, db, tools, **entries):
     registry = Registry([], ready=host.catalogue.ready)
     await host.begin(registry)
     await registry.ready()
+    await until(lambda: registry.allowed(("mcp__fix__*",)))  # on a slow machine it takes longer than agents wait
     try:
         yield registry
     finally:
         await host.close()
+
+
+async def until(holds):
+    async with asyncio.timeout(60):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.05)
 
 
 def names(registry):
@@ -120,6 +129,7 @@ def test_a_server_that_hangs_or_dies_costs_its_own_tools_and_delays_nobody(db, t
     async def scenario():
         async with connected(tmp_path, db, TOOLS, hangs=hangs, dies=dies, wrong={"command": 7}) as registry:
             assert names(registry) == ["change", "look"]
+            await until(lambda: len(db.read_now(servers.known)) == 3)
         known = db.read_now(servers.known)
         assert {a: row["state"] for a, row in known.items()} == {"fix": "ready", "hangs": "down", "dies": "down"}
         assert "no key" in known["dies"]["error"] and known["fix"]["era"] == "2026-07-28"
@@ -138,7 +148,7 @@ def test_a_tool_that_is_gone_is_offered_no_more_and_comes_back_as_it_was():
 
 def info(tool="change_it", **hints):
     told = {"read_only": False, "destructive": True, "idempotent": False, "open_world": True, **hints}
-    return ToolInfo(f"mcp__crm__{tool}", "crm", tool, "", {}, None, **told)
+    return ToolInfo(f"mcp__crm__{tool}", "crm", tool, "", {}, None, **told, pin=json.dumps({"name": tool}))
 
 
 @pytest.mark.parametrize(

@@ -412,6 +412,11 @@ async def mcp(home, db, **more):
     registry = Registry([], ready=host.catalogue.ready)
     await host.begin(registry)
     await registry.ready()
+    async with asyncio.timeout(60):
+        while True:
+            if registry.allowed(("mcp__fix__*",)):
+                break
+            await asyncio.sleep(0.05)
     try:
         yield registry
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from connectors.mcp import AuthorizationRequired, Caller, McpFailure, McpHost, T
 log = structlog.get_logger()
 
 FIRST_S = 5.0  # how long the first agent waits for servers that nobody has seen yet
+AGAIN_S, LONGEST_S = 15.0, 300.0  # between two tries of a server that has never told its tools
 LOOK_S = 3.0  # between two looks for what people decided on changed tools
 SIGNS_IN = "sign_in"  # the tool that stands for a server which tells its tools only to who signs in
 
@@ -59,7 +61,8 @@ class Catalogue:
     signs_in: set[str] = field(default_factory=set)  # servers that tell nothing to who has not signed in
     _pins: dict[str, dict[str, Pin]] = field(default_factory=dict)
     _told: dict[str, tuple[ToolInfo, ...]] = field(default_factory=dict)  # as a server last listed them
-    _first: list[asyncio.Task[None]] = field(default_factory=list)
+    _asking: list[asyncio.Task[None]] = field(default_factory=list)
+    _first: list[asyncio.Event] = field(default_factory=list)  # set when a server was tried once
     _until: float = 0.0
     _looked: float = 0.0
     _decided: float = 0.0
@@ -67,25 +70,32 @@ class Catalogue:
     async def begin(self) -> None:
         """Offer what the store knows; servers that it does not know are asked in the background, side by side."""
         await self._read()
+        before = await self.db.read(servers.known)
         for alias in self.host.aliases:
-            if alias not in self._pins:
-                self._first.append(asyncio.create_task(self._ask(alias), name=f"mcp first {alias}"))
+            if alias in self._pins:
+                continue
+            tried = asyncio.Event()
+            self._asking.append(asyncio.create_task(self._ask(alias, tried), name=f"mcp first {alias}"))
+            if alias not in before or before[alias]["state"] != "down":  # what did not start before is not waited for
+                self._first.append(tried)
         self._until = time.monotonic() + FIRST_S
 
     async def ready(self) -> None:
         """Return when new servers have told their tools, or at the latest shortly after the start."""
-        left = [task for task in self._first if not task.done()]
+        left = [tried for tried in self._first if not tried.is_set()]
         if left and time.monotonic() < self._until:
-            await asyncio.wait(left, timeout=self._until - time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._until - time.monotonic()):
+                    await asyncio.gather(*(tried.wait() for tried in left))
         if time.monotonic() - self._looked > LOOK_S:
             self._looked = time.monotonic()
             if self._pins and await self.db.read(servers.decisions) != self._decided:
                 await self._read()
 
     async def close(self) -> None:
-        for task in self._first:
+        for task in self._asking:
             task.cancel()
-        await asyncio.gather(*self._first, return_exceptions=True)
+        await asyncio.gather(*self._asking, return_exceptions=True)
 
     def tools(self, alias: str) -> list[ToolInfo]:
         """The tools of a server that agents may have."""
@@ -120,11 +130,21 @@ class Catalogue:
             self._told[alias] = told
         return told
 
-    async def _ask(self, alias: str) -> None:
-        """What a server that nobody has seen yet can do."""
+    async def _ask(self, alias: str, tried: asyncio.Event) -> None:
+        """What a server that nobody has seen yet can do; one that does not start is tried again and again."""
+        pause = AGAIN_S
+        try:
+            while not await self._told_us(alias):
+                tried.set()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_S)
+        finally:
+            tried.set()
+
+    async def _told_us(self, alias: str) -> bool:
         if self.policies[alias].performer in ("user", "channel"):
             await self._signs_in(alias)
-            return
+            return True
         try:
             await self.listed(alias, Caller(interactive=True))
         except AuthorizationRequired:
@@ -133,6 +153,8 @@ class Catalogue:
             words = str(error)
             log.error("mcp server not available", alias=alias, error=words)
             await self.db.write(lambda tx: self._seen(tx, alias, "down", words))
+            return False
+        return True
 
     async def _signs_in(self, alias: str) -> None:
         self.signs_in.add(alias)
