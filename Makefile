@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill drill-slack bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents beancount
+.PHONY: setup demo test check drill-kill drill-slack bench-slack bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents beancount
 
 setup: $(READY)
 
@@ -46,6 +46,9 @@ drill-kill: setup
 # Hours of live runs, and two thousand runs whose answers get lost, on a virtual clock.
 drill-slack: setup
 	@missed=0; for part in exactly_once simulation; do $(BIN)/python -m bench.slack.$$part || missed=1; done; exit $$missed
+
+bench-slack: setup
+	$(BIN)/python -m bench.slack.backlog
 
 bench-loop: setup
 	@missed=0; for part in "team" "agentloop faults" "agentloop loop"; do \

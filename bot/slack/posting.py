@@ -177,7 +177,7 @@ def raise_for(outcome: Outcome) -> None:
 
 
 def _priority(post: Post) -> Priority:
-    if post.key.startswith("approval/"):
+    if post.key.startswith("approval/") or post.key in ("header", "ack"):  # somebody looks at the thread now
         return Priority.URGENT
     return Priority.UPDATE if post.held else Priority.RESULT
 

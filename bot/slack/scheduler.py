@@ -42,8 +42,8 @@ UNCLEAR = ("internal_error", "fatal_error", "service_unavailable", "request_time
 class Priority(IntEnum):
     """What goes first when the budget is short."""
 
-    URGENT = 0  # stops and approvals
-    RESULT = 1  # results, acknowledgements, private answers
+    URGENT = 0  # stops, approvals, the first words in a thread
+    RESULT = 1  # results, private answers
     UPDATE = 2  # plan updates
     STATUS = 3  # status lines
 

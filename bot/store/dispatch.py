@@ -273,10 +273,17 @@ class Dispatcher:
                 for agent_id, _, _ in lost
                 if agent_id not in self._running
             }
+            room = AT_ONCE - len(self._running)
         self._seen_idle = idle
         for agent_id, kind, abandoned in lost:
+            if self._stop.is_set():
+                return
             if agent_id not in idle or (idle[agent_id] < 2 and not abandoned):
                 continue
+            if kind in QUEUED:
+                room -= 1
+                if room < 0:  # it is not lost: it waits until one of those at work is done
+                    continue
             self.db.write_now(lambda tx, a=agent_id: _count_swept(tx, a), point=False)  # type: ignore[misc]
             self._start(agent_id, kind)
 
