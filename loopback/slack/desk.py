@@ -135,6 +135,9 @@ class Desk:
         if mentioned and BOT_USER in channel.members and not channel.is_im:
             heard = {key: value for key, value in event.items() if key not in ("parent_user_id", "metadata")}
             self.tell({**heard, "type": "app_mention", "channel": channel.id}, "app_mention", channel)
+        if said.get("subtype") == "thread_broadcast":
+            root = shapes.message(channel, channel.messages[said["thread_ts"]])
+            event["root"] = {key: value for key, value in root.items() if key not in ("reactions", "files")}
         seen = self.space.contexts.get(said["user"]) if channel.is_im else None
         self._tell_message(channel, {**event, "app_context": seen} if seen else event)
 

@@ -100,6 +100,19 @@ def test_edits_and_deletions_are_told_with_the_message_before(way):
     run(scenario, hears_messages, way=way)
 
 
+def test_a_reply_sent_to_the_channel_too_carries_what_it_replies_to(way):
+    async def scenario(stage):
+        asked = await stage.act("maya", "post", channel="general", text="lunch?")
+        await stage.next()
+        where = {"channel": "general", "thread_ts": asked["ts"], "broadcast": True}
+        await stage.act("jonas", "post", text="at noon", **where)
+        _, event, _ = await stage.next()
+        assert (event["subtype"], event["text"]) == ("thread_broadcast", "at noon")
+        assert (event["root"]["ts"], event["root"]["text"]) == (asked["ts"], "lunch?")
+
+    run(scenario, hears_messages, way=way)
+
+
 def takes_commands(app, stage):
     @app.command("/cadre")
     async def command(ack, body, respond):

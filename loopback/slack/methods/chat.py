@@ -1,5 +1,6 @@
 """`chat.*`, streams, and reactions."""
 
+from contextlib import suppress
 from typing import Any
 
 from loopback.slack import shapes
@@ -167,7 +168,8 @@ def schedule(call: Call) -> dict[str, Any]:
 
     def due() -> None:
         if call.space.scheduled.pop(id, None) is planned:
-            call.desk.post(channel, planned.user, content, planned.thread_ts)
+            with suppress(Refused):  # its thread is gone by now
+                call.desk.post(channel, planned.user, content, planned.thread_ts)
 
     call.desk.timers.at(post_at, due)
     message = {"text": "", **content, "type": "delayed_message", "subtype": "bot_message", "bot_id": BOT_ID}
