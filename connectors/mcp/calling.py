@@ -19,6 +19,7 @@ from .ports import Answer, Parked
 _MOST_ROUNDS = 20
 _INLINE_S = 2.0  # how long a server that only says "come back" is waited for inside of the call
 _LONGEST_WAIT_S = 30.0
+_LOOK_S = 10.0  # at a call that was left under way
 _ASKS_FOR_URL = -32042
 _EXPIRED_STATE = types.INVALID_PARAMS
 
@@ -60,6 +61,8 @@ async def _released(connection: Connection, again: Call, parked: Parked, given: 
     """The call that was held open; one that is gone is made again only where that does no harm."""
     call = connection.held.pop(parked.held or "", None)
     if call is not None and not call.lapsed:
+        if not parked.requests and call.limits.park is not None:
+            call.limits = replace(call.limits, park=min(call.limits.park, _LOOK_S))
         call.answer(given)
         return _result(connection, call, await _outcome(connection, call))
     if call is not None:
@@ -67,10 +70,9 @@ async def _released(connection: Connection, again: Call, parked: Parked, given: 
     if again.tool.idempotent:
         return await made(connection, again)
     alias, tool = connection.config.alias, again.tool.tool
+    gone = "no longer waits for this answer" if parked.requests else "was under way when Cadre stopped"
     raise QuestionLost(
-        alias,
-        f"{tool} of {alias} no longer waits for this answer, and it may have been done in part. "
-        "It is not called again by itself.",
+        alias, f"{tool} of {alias} {gone}, and it may have been done in part. It is not called again by itself."
     )
 
 
@@ -122,17 +124,22 @@ async def _sent(connection: Connection, call: Call, responses: Any, state: str |
 async def _outcome(connection: Connection, call: Call) -> dict[str, Any]:
     """Waits for the server; a call that a question holds open is left under way."""
     assert call.sending is not None
-    is_held = False
+    came = "failed"
     try:
-        if await call.wait():
+        came = await call.wait()
+        if came == "answered":
             found: dict[str, Any] = connection.settled(f"the call of {call.tool.tool}", call.sending)
             return found
-        is_held = True
     finally:
-        if not is_held:
+        if came in ("answered", "failed"):
             await connection.untrack(call)
     connection.held[call.id] = call
-    raise _asks(connection, call, call.parked())
+    if came == "asks":
+        raise _asks(connection, call, call.parked())
+    # Nobody may come back for it.
+    asyncio.get_running_loop().call_later(2 * call.limits.total, call.sending.cancel)
+    alias, parked = connection.config.alias, replace(call.parked(), poll_s=_LOOK_S)
+    raise StillWorking(alias, parked.said or f"{call.tool.tool} of {alias} is still at work.", parked)
 
 
 def _result(connection: Connection, call: Call, raw: Mapping[str, Any]) -> CallResult:

@@ -19,10 +19,11 @@ _CANCEL_GRACE_S = 1.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds a call may be silent, and may take altogether."""
+    """Seconds a call may be silent, may take altogether, and is waited for before its caller goes on without it."""
 
     idle: float
     total: float
+    park: float | None = None
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Call:
     sending: asyncio.Task[Any] | None = None
     open: dict[str, _Open] = field(default_factory=dict)
     lapsed: bool = False
+    said: str | None = None  # by the server, about how it is doing
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: float = 0.0
     _heard: float = 0.0
@@ -54,15 +56,19 @@ class Call:
 
     async def progressed(self, progress: float, total: float | None, message: str | None) -> None:
         self._heard = _now()
+        self.said = message or self.said
         if self.on_progress is not None:
             self.on_progress(progress, total, message)
 
-    async def wait(self) -> bool:
-        """Until the server answered (True) or asks something (False); raises CallTimeout."""
+    async def wait(self) -> Literal["answered", "asks", "later"]:
+        """Until the server answered, asks something or takes too long to be waited for; raises CallTimeout."""
         assert self.sending is not None
+        until = _now() + self.limits.park if self.limits.park is not None else float("inf")
         while not self.sending.done():
             if self.open:
-                return False
+                return "asks"
+            if _now() >= until:
+                return "later"
             self._asked.clear()
             left_idle, left_total = (
                 self._heard + self.limits.idle - _now(),
@@ -75,11 +81,13 @@ class Call:
             asked = asyncio.create_task(self._asked.wait())
             try:
                 await asyncio.wait(
-                    {self.sending, asked}, timeout=min(left_idle, left_total), return_when="FIRST_COMPLETED"
+                    {self.sending, asked},
+                    timeout=min(left_idle, left_total, until - _now()),
+                    return_when="FIRST_COMPLETED",
                 )
             finally:
                 asked.cancel()
-        return True
+        return "answered"
 
     async def ask(self, params: types.ElicitRequestParams, hold: float) -> types.ElicitResult:
         """A question of the server, answered when the call is resumed, or cancelled after `hold` seconds."""
@@ -117,7 +125,7 @@ class Call:
     def parked(self) -> Parked:
         """The call as its questions hold it."""
         requests = {key: waiting.request for key, waiting in self.open.items()}
-        return Parked("held", self.tool.name, self.arguments, requests, held=self.id)
+        return Parked("held", self.tool.name, self.arguments, requests, held=self.id, said=self.said)
 
     def answer(self, answers: Mapping[str, Answer]) -> None:
         """Gives what the person said; a question left out is cancelled."""

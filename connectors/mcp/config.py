@@ -17,7 +17,7 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9-]+")
 _SECRET_NAME = re.compile(r"authorization|cookie|key|password|secret|token", re.IGNORECASE)
 _KNOWN = {"command", "args", "env", "cwd", "type", "url", "headers", "oauth", "x-cadre"}
 _NUMBERS = (
-    "start_timeout", "idle_timeout", "total_timeout", "question_hold", "idle_stop", "max_parallel",
+    "start_timeout", "idle_timeout", "total_timeout", "park_after", "question_hold", "idle_stop", "max_parallel",
     "max_message_bytes", "max_text_bytes",
 )  # fmt: skip
 _SWITCHES = ("trust", "sampling", "check_output")

@@ -128,7 +128,9 @@ class McpHost:
     ) -> CallResult:
         """Calls `mcp__<alias>__<tool>`; a failure of the tool itself is a result, everything else an McpFailure."""
         server, tool = await self._found(name, caller)
-        return await server.call(tool, arguments, _limits(server.config, idle_timeout, total_timeout), on_progress)
+        return await server.call(
+            tool, arguments, _limits(server.config, caller, idle_timeout, total_timeout), on_progress
+        )
 
     async def resume(
         self,
@@ -140,7 +142,7 @@ class McpHost:
     ) -> CallResult:
         """Goes on with a parked call, also one of another process; it may be parked again."""
         server, tool = await self._found(parked.name, caller)
-        return await server.resume(tool, parked, answers or {}, _limits(server.config, None, None), on_progress)
+        return await server.resume(tool, parked, answers or {}, _limits(server.config, caller), on_progress)
 
     async def give_up(self, parked: Parked, *, caller: Caller | None = None) -> None:
         """Nobody waits for this call any more; its server is told, where it is still at it."""
@@ -333,8 +335,12 @@ class McpHost:
             server.stop()
 
 
-def _limits(config: ServerConfig, idle: float | None, total: float | None) -> Limits:
-    return Limits(idle or config.idle_timeout, total or config.total_timeout)
+def _limits(
+    config: ServerConfig, caller: Caller | None, idle: float | None = None, total: float | None = None
+) -> Limits:
+    # Only a run can come back to a call.
+    park = config.park_after if caller is not None and caller.run is not None else None
+    return Limits(idle or config.idle_timeout, total or config.total_timeout, park)
 
 
 __all__ = ["McpHost", "ServerDown", "ServerStatus"]

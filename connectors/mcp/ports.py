@@ -153,8 +153,8 @@ class Parked:
     """A call that waits for a person or for a long job. `McpHost.resume` goes on with it, in any process.
 
     `input`: the server holds nothing, the answers go in with the call made again. `task`: the server works on it
-    under `task_id`. `held`: the older protocol keeps the call open inside this process; in another one it is gone,
-    and is made again only where the tool says that this does no harm.
+    under `task_id`. `held`: the call is still open inside this process, for a question of the older protocol or
+    because it takes long; in another one it is gone, and is made again only where the tool says that it does no harm.
     """
 
     kind: Literal["input", "task", "held"]

@@ -54,6 +54,7 @@ class ServerConfig:
     start_timeout: float = 30.0
     idle_timeout: float = 60.0
     total_timeout: float = 600.0
+    park_after: float = 120.0  # how long a run waits for a call before it goes on and looks again later
     question_hold: float = 600.0  # how long the older protocol's open question keeps its call
     idle_stop: float = 600.0
     max_parallel: int = 8

@@ -345,6 +345,35 @@ def test_a_server_of_one_run_is_told_that_runs_workspace_and_no_other(old, tmp_p
     run(main)
 
 
+def test_a_call_that_takes_long_is_left_under_way_and_its_answer_fetched_later():
+    begun = []
+
+    async def slow(_params, _who):
+        begun.append(asyncio.Event())
+        await begun[-1].wait()
+        return text(f"done by {len(begun)}")
+
+    async def main():
+        async with Stub({"slow": slow}) as stub:
+            config = {"mcpServers": {"crm": stub.entry(park_after=0.05)}}
+            async with McpHost(config) as host:
+                with pytest.raises(StillWorking, match="slow of crm is still at work") as later:
+                    await host.call("mcp__crm__slow", {}, caller=ASKED)
+                parked = through_json(later.value.parked)
+                with pytest.raises(StillWorking):
+                    await host.resume(parked, caller=ASKED)
+                begun[0].set()
+                assert (await host.resume(parked, caller=ASKED)).text == "done by 1"
+                with pytest.raises(StillWorking) as later:
+                    await host.call("mcp__crm__slow", {}, caller=ASKED)
+            begun[1].set()
+            async with McpHost(config) as after:
+                with pytest.raises(QuestionLost, match="was under way when Cadre stopped"):
+                    await after.resume(through_json(later.value.parked), caller=ASKED)
+
+    run(main)
+
+
 @hinted(readOnlyHint=True)
 async def sloppy(_params, _who):
     return {"resultType": ..., "content": [{"type": "text", "text": "fine"}]}
