@@ -12,13 +12,13 @@ from aiohttp import web
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
+from bot.mcp import PATH
 from bot.mcp.server import build
 from bot.mcp.work import Desk
 from bot.store import callers
 from bot.store.callers import Person
 from bot.store.database import Database
 
-PATH = "/mcp"
 BODY_BYTES = 1024 * 1024
 GONE_S = 0.5  # between two looks whether a caller is still there
 

@@ -100,11 +100,11 @@ def scopes() -> set[str]:
     return {"commands", *(scope for name in (*calls(), *events()) for scope in NEEDS[name])}
 
 
-def manifest() -> Json:
-    """The whole manifest."""
+def manifest(served: Json | None = None) -> Json:
+    """The whole manifest; `served` are the MCP servers that come with the app."""
     needed = scopes()
     return {
-        "_metadata": {"major_version": 1},
+        "_metadata": {"major_version": 2 if served else 1},
         "display_information": {
             "name": "Cadre",
             "description": "Works on requests in threads, checks its results by code and asks before it writes.",
@@ -135,6 +135,7 @@ def manifest() -> Json:
                 for command in listeners.COMMANDS
             ],
         },
+        **({"mcp_servers": served} if served else {}),
         "oauth_config": {
             "scopes": {"bot": sorted(needed - set(OPTIONAL)), "bot_optional": sorted(needed & set(OPTIONAL))}
         },
@@ -148,7 +149,7 @@ def manifest() -> Json:
     }
 
 
-def text() -> str:
+def text(served: Json | None = None) -> str:
     """The manifest as its file holds it."""
-    told = yaml.safe_dump(manifest(), sort_keys=False, allow_unicode=True, width=4_000)
+    told = yaml.safe_dump(manifest(served), sort_keys=False, allow_unicode=True, width=4_000)
     return HEAD + told

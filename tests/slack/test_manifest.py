@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
+from bot.mcp import manifest_entry
 from bot.slack import budgets, listeners, manifest, scheduler
 from tests.slack.harness import app_of
 
@@ -73,3 +74,9 @@ def test_a_call_is_found_wherever_the_surface_makes_it():
 def test_every_method_called_has_a_budget():
     effectful = manifest.calls() - set(scheduler.READS)
     assert effectful <= set(budgets.PER_MINUTE)
+
+
+def test_cadre_is_told_of_as_a_server_where_slack_can_reach_it():
+    entry = manifest_entry("https://cadre.example.com")
+    assert manifest.manifest(entry)["mcp_servers"]["cadre"]["url"] == "https://cadre.example.com/mcp"
+    assert manifest_entry("http://127.0.0.1:8080") == {} and "mcp_servers" not in manifest.manifest({})
