@@ -1,4 +1,4 @@
-"""The story as a person lives it in the browser: read, mention, watch, approve, open the document, stop a second run."""
+"""The story as a person lives it in the browser: read, look, mention, watch, approve, open the document, stop."""
 
 from __future__ import annotations
 
@@ -87,6 +87,21 @@ def test_a_person_reads_asks_watches_approves_opens_the_document_and_stops_a_sec
         await page.goto(f"{here.ready['slack']['web_url'].rstrip('/')}/?channel=finance&as=maya")
         await expect(page.locator("#main article").first).to_be_visible()
         await maya.look("channel")
+
+        await page.get_by_role("button", name="Cadre", exact=True).click()
+        await expect(page.locator(".prompts button").first).to_be_visible()
+        await page.get_by_role("tab", name="Home").click()
+        await expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+        await maya.look("home")
+        await page.get_by_role("button", name="finance").first.click()
+
+        await page.locator("#main article").last.hover()
+        await page.locator("#main article").last.get_by_role("button", name="Delegate this").click()
+        form = page.locator("dialog")
+        await expect(form.get_by_role("button", name="Delegate")).to_be_visible()
+        await maya.look("form")
+        await form.get_by_role("button", name="Cancel").click()
+        await expect(form).to_have_count(0)
 
         await maya.say("@Cadre close Q3 2026")
         thread = await maya.thread_of("close Q3 2026")

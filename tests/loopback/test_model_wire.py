@@ -342,7 +342,12 @@ def test_the_server_runs_alone_and_ends_when_told():
 
 
 def test_a_deferred_tool_takes_no_room_until_a_result_refers_to_it():
-    tool = {"name": "mcp__a__b", "description": "x" * 4_000, "input_schema": {"type": "object"}, "defer_loading": True}
+    tool = {
+        "name": "mcp__a__b",
+        "description": "x" * 4_000,
+        "input_schema": {"type": "object"},
+        "defer_loading": True,
+    }
     asked = {"role": "user", "content": "hello"}
     bare, offered = {"messages": [asked]}, {"messages": [asked], "tools": [tool]}
     part = {"type": "tool_reference", "tool_name": "mcp__a__b"}

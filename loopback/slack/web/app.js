@@ -122,8 +122,8 @@ async function fetchAll() {
   work.running = true;
   work.again = false;
   const { channel, thread, me } = model;
-  const opensHome = model.tab === "home" && model.directWith && !model.homeOpened;
-  if (opensHome) model.homeOpened = true; // told to the app once per visit, not per refetch
+  const visits = model.users.get(model.directWith)?.is_bot && !model.homeOpened;
+  if (visits) model.homeOpened = true; // told to the app once per visit of a tab, not per refetch
   const withState = work.state;
   work.state = false;
   const nothing = Promise.resolve([null, null]);
@@ -131,7 +131,7 @@ async function fetchAll() {
     withState ? settle(getState(me)) : nothing,
     channel ? settle(getView(channel, me)) : nothing,
     channel && thread ? settle(getThread(channel, thread, me)) : nothing,
-    opensHome ? settle(act({ as: me, do: "home" })) : nothing,
+    visits ? settle(act({ as: me, do: "home", tab: model.tab })) : nothing,
   ]);
   work.running = false;
   if (state[0]) takeState(state[0]);

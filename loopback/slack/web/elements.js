@@ -120,9 +120,16 @@ const VALUE_KEY = { datepicker: "selected_date", timepicker: "selected_time", da
 /** A moment as Slack tells it, in whole seconds. */
 const seconds = (value) => (value ? Math.floor(new Date(value).getTime() / 1000) : null);
 
+/** The local time of a moment, as a field for date and time takes it. */
+function localTime(moment) {
+  if (!moment) return "";
+  const date = new Date(moment * 1000);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+}
+
 /** Text-like inputs; in a message Enter or leaving the field sends the value. */
 function field(element, block, ctx) {
-  const value = element.initial_value ?? element.initial_date ?? element.initial_time ?? "";
+  const value = element.initial_value ?? element.initial_date ?? element.initial_time ?? localTime(element.initial_date_time);
   const shared = { placeholder: plainText(element.placeholder), maxlength: element.max_length, minlength: element.min_length };
   const node = element.multiline
     ? h("textarea", { rows: "5", ...shared, $value: value })
