@@ -225,7 +225,7 @@ def _automations(connection: Connection, team: str, user: str) -> list[Json]:
 
 def _visitors(connection: Connection, since: float) -> list[tuple[str, str]]:
     v = st.visitor.c
-    query = select(v.team_id, v.user).where(v.opened_at > since, v.home_sha != "")
+    query = select(v.team_id, v.user).where(v.opened_at > since)
     return [(row.team_id, row.user) for row in connection.execute(query)]
 
 

@@ -45,11 +45,12 @@ class Inbox:
         self, body: Json, context: AsyncBoltContext, next: Callable[[], Awaitable[BoltResponse]]
     ) -> BoltResponse | None:
         """Keep what the payload asks for, then let Bolt acknowledge it."""
-        context[TAKEN] = await self.take(sane(body), context.bot_user_id or "")
+        context[TAKEN] = await self.take(body, context.bot_user_id or "")
         return await next()
 
     async def take(self, body: Json, bot_user: str) -> Taken:
         """Judge and keep one payload; what cannot be judged in time is kept until it can."""
+        body = sane(body)
         if _is_noise(body, bot_user):
             return Taken(reason="its own change of a message")
         member = await self._is_member(body)

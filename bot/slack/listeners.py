@@ -111,6 +111,9 @@ class Listeners:
             await ack(response_action="errors", errors=taken.errors)
             return
         await ack()
+        request = taken.request
+        if request is not None and taken.fresh and request.thread:
+            self.later(self._read_thread(request, context.bot_user_id or ""))
 
     # -- what is said without a run ----------------------------------------------------------------------------------
 

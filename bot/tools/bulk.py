@@ -17,7 +17,7 @@ from bot.errors import DependencyFailed, ModelMustRetry, OperatorMustFix
 from bot.policy.gate import Effect
 from bot.skills import SkillLibrary
 from bot.store import items, journal
-from bot.store.database import Tx
+from bot.store.database import Tx, by_id
 from bot.store.items import Source
 from bot.store.schema import agent, inbox, run
 from bot.tools import forms
@@ -104,7 +104,9 @@ class BulkTool:
         name = f"bulk{len(number) + 1}"
         blob = journal.put_blob(tx, ctx.team, form.model_dump_json().encode())
         named = inputs["named"] and journal.put_blob(tx, ctx.team, json.dumps(inputs["named"]).encode())
-        items.fix(tx, ctx.run_id, ctx.team, name, ctx.requester, settled, form.digest, self._model)
+        own = by_id(tx.connection, run, ctx.run_id)
+        model = self._model if own["offline"] else own["rules"].get("model") or self._model
+        items.fix(tx, ctx.run_id, ctx.team, name, ctx.requester, settled, form.digest, model)
         task = tx.execute(select(agent.c.task).where(agent.c.id == ctx.agent_id)).scalar() or ""
         open_agent(
             tx, ctx.run_id, ctx.team, name=name, role="item", kind=items.KIND, parent=ctx.agent_name, task_id=task,

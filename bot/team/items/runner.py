@@ -53,7 +53,7 @@ class ItemRunner:
     page: str
     retry_budget: float
     batches: Batches | None = None  # for work without a deadline
-    _heads: dict[str, bytes] = field(default_factory=dict)
+    _heads: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._interrupts = Interrupts(self.db)
@@ -95,13 +95,17 @@ class ItemRunner:
 
     def _head(self, work: Work) -> bytes:
         """The unchanging part of all requests of a form, encoded once."""
-        if work.form_sha256 not in self._heads:
+        model = work.run["rules"].get("model", "")
+        key = (work.form_sha256, model)
+        if key not in self._heads:
             system = [text(self._role.prompt), text(work.form.asked())]
             if self.model.offline and work.form.offline:
                 system.append(text(work.form.offline_rules()))
             system[-1] = {**system[-1], "cache_control": {"type": "ephemeral"}}
-            self._heads[work.form_sha256] = self.model.head(system=system, tools=[work.form.tool()], call=REPORT)
-        return self._heads[work.form_sha256]
+            self._heads[key] = self.model.head(
+                system=system, tools=[work.form.tool()], call=REPORT, model=model
+            )  # fmt: skip
+        return self._heads[key]
 
     def _workspace(self, work: Work) -> Workspace:
         return Workspace(self.home, work.row["run_id"], work.row["parent"])
