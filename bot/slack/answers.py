@@ -181,6 +181,26 @@ def _cell(text: str) -> Block:
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": made}]}
 
 
+def plainer(blocks: list[Block]) -> list[Block]:
+    """The same with tables and charts as preformatted text, for a workspace that does not draw them."""
+    return [_as_text(block) if block["type"] in ("table", "data_visualization") else block for block in blocks]
+
+
+def _as_text(block: Block) -> Block:
+    if block["type"] == "table":
+        rows = [[_said(cell) for cell in row] for row in block["rows"]]
+    else:
+        rows = charts.rows(block)
+    lines = "\n".join(" | ".join(row) for row in rows)
+    return rich({"type": "rich_text_preformatted", "elements": [element(cut(lines, TABLE_CHARS))]})
+
+
+def _said(cell: Block) -> str:
+    if cell["type"] != "rich_text":
+        return str(cell["text"])
+    return "".join(str(one["text"]) for line in cell["elements"] for one in line["elements"])
+
+
 def fallback(part: Part, limit: int) -> str:
     """What a part says without its blocks, for notifications and screen readers."""
     said = [block["text"]["text"] for block in part.blocks if block["type"] == "section"]

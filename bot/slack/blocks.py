@@ -154,7 +154,8 @@ def _parted(key: str, text: str, below: list[Block], *, top: bool = False, priva
     posts = []
     for number, part in enumerate(made, 1):
         last, name = number == len(made), key if number == 1 else f"{key}/{number}"
-        said = text if len(made) == 1 else answers.fallback(part, TEXT_MAX)
+        drawn = any(block["type"] == "data_visualization" for block in part.blocks)
+        said = text if len(made) == 1 and not drawn else answers.fallback(part, TEXT_MAX)
         count = [context(answer_words.numbered(number, len(made)))] if len(made) > 1 else []
         blocks = [*part.blocks, *count, *(below if last else [])]
         posts.append(_post(name, said, blocks, top=top and number == 1, private=private))

@@ -25,6 +25,19 @@ def block(text: str) -> dict[str, Any] | None:
         return None
 
 
+def rows(chart_block: dict[str, Any]) -> list[list[str]]:
+    """What a chart shows, as rows of text."""
+    chart = chart_block["chart"]
+    if chart["type"] == "pie":
+        return [[chart_block["title"]], *([one["label"], f"{one['value']:g}"] for one in chart["segments"])]
+    names = [chart_block["title"], *(one["name"] for one in chart["series"])]
+    labels = chart["axis_config"]["categories"]
+    return [
+        names,
+        *([label, *(f"{s['data'][n]['value']:g}" for s in chart["series"])] for n, label in enumerate(labels)),
+    ]
+
+
 def _pie(told: Any) -> dict[str, Any]:
     return {"type": "pie", "segments": _points(told["points"])}
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from bot.errors import DependencyFailed, OperatorMustFix
-from bot.slack import messages
+from bot.slack import answers, messages
 from bot.slack.blocks import Post
 from bot.slack.rows import Known, intend, op_of, record
 from bot.slack.scheduler import Done, NotSent, Outcome, Priority, Refused, Scheduler, Unclear
@@ -100,6 +100,10 @@ class Poster:
         }
         call, team = self.scheduler.call, known.run["team_id"]
         outcome = await call(team, "chat.postMessage", payload, priority=_priority(post))
+        plainer = answers.plainer(list(post.blocks))
+        if isinstance(outcome, Refused) and outcome.error in TOO_MUCH and plainer != list(post.blocks):
+            log.warning("slack refused a table or a chart; posting it as text", op=op, why=outcome.error)
+            outcome = await call(team, "chat.postMessage", {**payload, "blocks": plainer}, priority=_priority(post))
         if isinstance(outcome, Refused) and outcome.error in TOO_MUCH:
             log.error("slack refused the blocks; posting the text alone", op=op, why=outcome.error)
             bare = {k: v for k, v in payload.items() if k != "blocks"}

@@ -76,3 +76,13 @@ def test_the_file_of_a_long_answer_reads_as_markdown():
     text = "A &lt; B <https://x.example|here>\n" + "word " * 9_000
     assert answers.whole(text).decode().startswith("A < B [here](https://x.example)")
     assert answers.whole("short") == b""
+
+
+def test_a_workspace_that_draws_no_tables_and_charts_gets_their_words():
+    told = {"type": "line", "title": "Fees", "series": [{"name": "2026", "points": [["Q1", 3], ["Q2", 4.5]]}]}
+    pie = {"type": "pie", "title": "Share", "points": [["Fees", 60]]}
+    text = f"{TABLE}\n```chart\n{json.dumps(told)}\n```\n\nand\n```chart\n{json.dumps(pie)}\n```"
+    blocks = [block for part in answers.parts(text) for block in answers.plainer(part.blocks)]
+    said = text_of([{"blocks": blocks}])
+    assert {block["type"] for block in blocks} == {"rich_text", "section"} and message_problems(blocks) == []
+    assert "4000 Fees | 1,234.50" in said and "Q2 | 4.5" in said and "Fees | 60" in said

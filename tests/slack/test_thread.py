@@ -241,3 +241,19 @@ def test_what_slack_refuses_to_draw_is_still_said(tmp_path):
         assert (await on.thread("finance", ts))[-1]["text"] == "the point"
 
     scene(tmp_path, play)
+
+
+@pytest.mark.sends_wrong
+def test_a_chart_that_slack_does_not_draw_is_told_in_words(tmp_path):
+    async def play(on):
+        ts = await asked(on)
+        chart = {
+            "type": "data_visualization",
+            "title": "",
+            "chart": {"type": "pie", "segments": [{"label": "Fees", "value": 6.0}]},
+        }
+        about = await on.db.read(lambda c: rows_of.known(c, "run-1"))
+        await on.writer._poster.post(await on.claim(), about, thread.Post("result", "the point", (chart,)), None)
+        assert "Fees | 6" in str((await on.thread("finance", ts))[-1]["blocks"])
+
+    scene(tmp_path, play)
