@@ -44,9 +44,27 @@ def test_a_bad_entry_is_named_and_drops_no_other(entry, said):
 
 
 def test_an_unknown_key_is_ignored_and_listed():
-    config = servers(one={"command": "x", "colour": "red"})
-    assert config.servers[0].command == "x"
-    assert config.problems == ("MCP server one: ignored colour.",)
+    ours = {"trust": True, "approval": {"ask": ["*"]}, "colour": "red"}
+    config = servers(one={"command": "x", "colour": "red", "x-cadre": ours})
+    assert config.servers[0].command == "x" and config.servers[0].trust
+    assert config.problems == ("MCP server one: ignored colour, x-cadre.colour.",)
+
+
+def test_the_other_usual_name_of_the_servers_is_taken_with_a_word():
+    config = read_config({"servers": {"one": {"command": "x"}}}, {})
+    assert [s.alias for s in config.servers] == ["one"]
+    assert config.problems == ("The servers are under `servers`; `mcpServers` is the usual name.",)
+
+
+def test_secrets_written_out_are_kept_from_sight_too():
+    entry = {
+        "url": "https://x.example",
+        "headers": {"X-Api-Key": "plain-key"},
+        "oauth": {"clientSecret": "plain-secret"},
+    }
+    (server,) = servers(one=entry).servers
+    assert server.redacted("plain-key plain-secret") == "*** ***"
+    assert "plain" not in repr(server)
 
 
 def test_names_fit_the_models_api_and_stay_apart():
