@@ -24,7 +24,6 @@ _SWITCHES = ("trust", "sampling", "check_output")
 _CHOICES: dict[str, tuple[str, ...]] = {"performer": get_args(Performer), "scope": get_args(Scope)}
 _OF_THE_HOST = ("approval", "pin")  # read by whoever embeds the host
 _LISTS = ("always_load", "allow", "deny", "channels")
-_NOT_OURS = ("approval", "pin")  # read by whoever decides what may be called
 _TRANSPORTS = {"stdio": "stdio", "http": "http", "streamable-http": "http", "streamableHttp": "http", "sse": "sse"}
 _OAUTH = {
     "clientId": "client_id", "clientSecret": "client_secret", "scope": "scope", "issuer": "issuer", "grant": "grant",
