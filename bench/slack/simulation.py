@@ -41,6 +41,7 @@ class Seen:
     answers: dict[str, str] = field(default_factory=dict)
     asked: dict[str, tuple[str, str]] = field(default_factory=dict)  # run -> channel and ts of the request
     wrong_status: list[str] = field(default_factory=list)
+    at_work: dict[str, float] = field(default_factory=dict)  # run -> seconds in which its card had news
     requests: int = 0
 
 
@@ -74,6 +75,7 @@ class Simulation:
         self.seen.asked[run] = (said["channel"], said["ts"])
         await world.db.write(lambda tx: _plan(tx, run))
         end = world.clock.now() + self.seconds * chance.uniform(0.9, 1.1)
+        began, waited = world.clock.now(), 0.0
         step, question = 0, world.clock.now() + chance.uniform(0.2, 0.6) * self.seconds
         while world.clock.now() < end:
             await asyncio.sleep(chance.uniform(0.3, 2 * self.every))
@@ -82,7 +84,10 @@ class Simulation:
             await world.db.write(lambda tx, step=step: _step(tx, run, step))
             if question and world.clock.now() > question:
                 question = 0.0
+                asked_at = world.clock.now()
                 await self._ask(world, run, said["channel"], chance)
+                waited += world.clock.now() - asked_at
+        self.seen.at_work[run] = world.clock.now() - began - waited
         length = chance.choice((200, 2_500, 3_100, 9_000, 24_000, 60_000))
         answer = self.seen.answers[run] = _words(run, length, chance)
         await world.db.write(lambda tx: end_run(tx, run, RunStatus.DONE, summary=answer))
@@ -120,7 +125,7 @@ class Outcome:
     over_limit: list[str]
     oldest_s: float
     unseen: int
-    updates: dict[str, int]  # of each run's card
+    rates: dict[str, float]  # updates of each run's card, per second in which it had news
     wrong_status: list[str]
     lost: list[str]  # runs whose answer is not whole
     runs: int
@@ -130,7 +135,7 @@ class Outcome:
     @property
     def spread(self) -> float:
         """How many times as often as the least served card the most served one was shown."""
-        return max(self.updates.values()) / max(1, min(self.updates.values()))
+        return max(self.rates.values()) / min(self.rates.values())
 
 
 def simulate(runs: int, seconds: float, seed: int = 1) -> Outcome:
@@ -150,7 +155,7 @@ def simulate(runs: int, seconds: float, seed: int = 1) -> Outcome:
             over_limit=audit.over_limit(rows),
             oldest_s=max((max(one) for one in ages.values()), default=0.0),
             unseen=audit.unseen(ages, sim.seen.changes),
-            updates={run: len({*times}) for run, times in _shown_at(rows).items()},
+            rates={run: len(times) / sim.seen.at_work[run] for run, times in _shown_at(rows).items()},
             wrong_status=sim.seen.wrong_status,
             lost=lost,
             runs=len(made),
