@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -36,7 +37,7 @@ class Directory:
                 raise DependencyFailed(f"Slack does not say who {user} is: {error.response['error']}") from error
             log.warning("slack does not know a person's address", user=user, why=error.response["error"])
             email = ""
-        except OSError as error:
+        except (OSError, aiohttp.ClientError) as error:
             raise DependencyFailed(f"Slack does not say who {user} is: {error}") from error
         self._known[team, user] = (time.monotonic() + FRESH_S, email)
         return email

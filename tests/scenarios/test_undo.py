@@ -117,7 +117,8 @@ def test_a_run_over_a_doc_a_sheet_and_the_drive_is_undone_as_a_whole(tmp_path):
             sheet = next(s for s in state["sheets"].values() if s["title"] == SHEET)
             assert sheet["tabs"][0]["csv"].startswith("Mine")
             assert {FILE} <= {f["name"] for f in state["files"]}
-            assert [r["kept"][0]["kind"] for r in await on.rows(run_id, "undone")] == ["sheets_update"]
+            (row,) = await on.rows(run_id, "undone")
+            assert [one["kind"] for one in row["kept"]] == ["sheets_update"], row["kept"]
             await on.say(ts, "undo")
             assert len(await on.rows(run_id, "undo")) == 1
             await conflicting(on, drive)
