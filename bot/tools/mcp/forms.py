@@ -62,15 +62,12 @@ def fields(schema: Mapping[str, Any]) -> list[Field]:
 
 def asks(server: str, message: str, field: Field | None, number: int, total: int, wrong: str = "") -> str:
     """The words of one question. They name the server: what it says is not said by Cadre."""
-    said = " ".join(message.split())
-    words = (
-        [f"{server} asks: {said}"] if number == 1 or field is None else [f"{server} asks on ({number} of {total})."]
-    )
+    part = f"{field.title}{_hint(field)}?" if field is not None else ""
     if wrong:
-        words = [f"{server} cannot use that: {wrong}"]
-    if field is not None:
-        words.append(f"{field.title}{_hint(field)}?" if total > 1 or field.title else "")
-    return "\n".join(word for word in words if word)
+        return f"{server} cannot use that: {wrong}\n{part}".rstrip()
+    if number > 1:
+        return f"{server} asks ({number} of {total}): {part}"
+    return f"{server} asks: {' '.join(message.split())}\n{part}".rstrip()
 
 
 def options(field: Field | None) -> list[str]:
@@ -145,6 +142,10 @@ def _hint(field: Field) -> str:
     labels = [label for label, _ in field.choices]
     if labels and (field.several or len(labels) > OPTIONS_MAX):
         told.append(f"{'any of' if field.several else 'one of'}: {', '.join(labels[:60])}")
+    kind = {"integer": "a whole number", "number": "a number"}.get(str(field.schema.get("type")), "")
+    if kind and not labels:
+        bounds = [field.schema.get("minimum"), field.schema.get("maximum")]
+        told.append(f"{kind} from {bounds[0]} to {bounds[1]}" if None not in bounds else kind)
     if field.schema.get("format"):
         told.append(f"as {field.schema['format']}")
     if not field.required:
