@@ -233,7 +233,8 @@ def spans(row: Row, document: Row) -> list[tuple[int, int]]:
     place = next(((start, end) for start, end, label, _ in document["passages"] if label == row["at"]), None)
     if place is None:
         return []
-    found, at = [], place[0]
+    found: list[tuple[int, int]] = []
+    at = place[0]
     for piece in row["quote"].split(PIECES):
         at = document["text"].find(piece, at)
         if at < 0 or (not found and at >= place[1]):
