@@ -16,7 +16,7 @@ import httpx2
 import mcp_types as types
 from mcp import Client
 from mcp.client import advertise
-from mcp.client.session import ClientRequestContext
+from mcp.client.session import ClientRequestContext, ClientSession
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import SubscriptionLost
@@ -239,8 +239,7 @@ class Connection:
         """Learns what the server can do and lists its tools; a version that was remembered is not probed for."""
         session = client.session
         if self._is_modern:
-            found = await session.send_discover(client.protocol_version)
-            session.adopt(types.DiscoverResult.model_validate(found))
+            session.adopt(await _discovered(session, client.protocol_version))
         self._is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
         self.era = client.protocol_version if self._is_modern else "legacy"
         self.capabilities = client.server_capabilities
@@ -375,6 +374,21 @@ async def pages(fetch: Callable[[str | None], Awaitable[Any]], items: Callable[[
             break
         seen.add(cursor)
     return found[:_MAX_ITEMS]
+
+
+async def _discovered(session: ClientSession, version: str) -> types.DiscoverResult:
+    """What a server of the modern era can do; once more in another version where it does not take this one."""
+    try:
+        found = await session.send_discover(version)
+    except MCPError as error:
+        if error.code != types.UNSUPPORTED_PROTOCOL_VERSION:
+            raise
+        offered = (error.error.data or {}).get("supported") or []
+        both = [known for known in MODERN_PROTOCOL_VERSIONS if known in offered]
+        if not both:
+            raise
+        found = await session.send_discover(both[-1])
+    return types.DiscoverResult.model_validate(found)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
