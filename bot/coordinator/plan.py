@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from bot.coordinator.intake import files_coming
 from bot.errors import ModelMustRetry
@@ -66,9 +66,9 @@ async def tend(db: Database, claim: Claim, rows: Any, watch: Watch) -> float | b
         return True
     people = any(a["status"] == "pending" for a in rows.approvals)
     if endless(rows.agents, people):
-        told = await db.write(lambda tx: _end_waits(tx, claim, people))
-        if not told:
-            return now + SOON_S
+        later = await db.write(lambda tx: _end_waits(tx, claim, people))
+        if later is not None:
+            return later
     standing = watch.look(rows.agents)
     if standing:
         ended: bool = await db.write(lambda tx: _stalled(tx, claim, standing))
@@ -108,8 +108,8 @@ def _hopes(name: str, one: Any, agents: Agents, acting: set[str]) -> bool:
     return bool(acting & (set(one["waiting"]["from"] or agents) - {name}))
 
 
-def _end_waits(tx: Tx, claim: Claim, people: bool) -> bool:
-    """Tell waiting agents that nobody will write; False when somebody is about to move after all."""
+def _end_waits(tx: Tx, claim: Claim, people: bool) -> float | None:
+    """Tell waiting agents that nobody will write; else when to look again, as somebody is about to move after all."""
     tx.fence(claim.agent_id, claim.epoch)
     found = tx.execute(select(t.agent).where(t.agent.c.run_id == claim.run_id, t.agent.c.kind == "agent"))
     agents = {row["name"]: row for row in found.mappings()}
@@ -123,9 +123,13 @@ def _end_waits(tx: Tx, claim: Claim, people: bool) -> bool:
             or ((one["waiting"] or {}).get("for") == "mail" and heard(one["waiting"], unread[name]))
         )
     )
-    told = False
+    told, later = False, []
     people = people or bool(files_coming(tx.connection, claim.run_id))  # what a person attached is on its way
     for row in endless(agents, people, moving):
+        patient = _patient_until(tx, row["id"])
+        if patient > tx.now():
+            later.append(patient)
+            continue
         mails = unread[row["name"]]
         failed = [m for m in mails if m["data"].get("report") and m["data"]["status"] != "done"]
         wanted = ", ".join(row["waiting"].get("from", [])) or "anyone"
@@ -135,7 +139,19 @@ def _end_waits(tx: Tx, claim: Claim, people: bool) -> bool:
         tx.execute(update(t.agent).where(t.agent.c.id == row["id"]).values(waiting=None))
         tx.wake(row["id"])
         told = True
-    return told
+    return None if told else min(later, default=tx.now() + SOON_S)
+
+
+def _patient_until(tx: Tx, agent_id: str) -> float:
+    """When an agent that only ever waits may be told so again: later each time, lest it becomes a loop of turns."""
+    c = t.tool_call.c
+    query = select(c.name, c.status).where(c.agent_id == agent_id).order_by(c.turn.desc(), c.position.desc())
+    before = tx.execute(query.limit(8)).all()[1:]  # the first is the wait that it sleeps in
+    vain = next((n for n, call in enumerate(before) if tuple(call) != ("wait", "failed")), len(before))
+    if not vain:
+        return 0.0
+    asleep: Any = tx.execute(select(func.max(t.journal.c.at)).where(t.journal.c.agent_id == agent_id)).scalar()
+    return float(asleep or 0.0) + SOON_S * 4.0**vain
 
 
 # -- agents that end or stand still ----------------------------------------------------------------------------------
