@@ -263,6 +263,7 @@ def local_settings(ready: Json, home: Path) -> Settings:
         "slack_bot_token": ready["slack"]["bot_token"],
         "slack_app_token": ready["slack"]["app_token"],
         "slack_signing_secret": ready["slack"]["signing_secret"],
+        "slack_counts": ready["slack"].get("rate_limits", True),
         "google_base_url": ready["google"]["base_url"],
         "google_credentials": "",
         "mcp_servers": servers,

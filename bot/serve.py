@@ -110,7 +110,7 @@ class Process:
             raise OperatorMustFix(
                 "Slack is not connected: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or try `cadre demo`."
             )
-        scheduler = Scheduler(make_client(s.slack_bot_token, s.slack_api_url))
+        scheduler = Scheduler(make_client(s.slack_bot_token, s.slack_api_url), counted=s.slack_counts)
         surface = build_app(
             self.db, scheduler, app_token=s.slack_app_token, signing_secret=s.slack_signing_secret,
             access=access.load(s.home),

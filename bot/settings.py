@@ -74,6 +74,7 @@ class Settings:
     slack_bot_token: str
     slack_app_token: str
     slack_signing_secret: str
+    slack_counts: bool  # whether Slack limits calls per minute; a local one may not
     google_base_url: str
     google_credentials: str
     anthropic_api_key: str
@@ -98,8 +99,10 @@ def load() -> Settings:
     env = _read(home / "cadre.env")
     servers = _mcp_servers(env, home)
     google, model_url, clock = env.google_base_url, env.anthropic_base_url, env.clock_url
+    counts = True
     if _is_local(env.slack_api_url):
         told = _companions(env.slack_api_url)
+        counts = bool(told.get("slack", {}).get("rate_limits", True))
         google = google or ("" if env.google_credentials else told.get("google", {}).get("base_url", ""))
         clock = clock or told.get("clock", {}).get("url", "")
         if not env.anthropic_api_key and env.model in ("auto", "offline"):
@@ -124,6 +127,7 @@ def load() -> Settings:
         slack_bot_token=env.slack_bot_token,
         slack_app_token=env.slack_app_token,
         slack_signing_secret=env.slack_signing_secret,
+        slack_counts=counts,
         google_base_url=google,
         google_credentials=env.google_credentials,
         google_delegate=env.google_delegate,

@@ -100,11 +100,13 @@ class _Call:
 class Scheduler:
     """Orders and paces all calls of one bot token. Use it from one event loop."""
 
-    def __init__(self, client: AsyncWebClient, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: AsyncWebClient, now: Callable[[], float] = time.monotonic, *, counted: bool = True
+    ) -> None:
         self.client = client
         self._now = now
         self._waiting: list[_Call] = []
-        self._budgets = Budgets()
+        self._budgets = Budgets(counted=counted)
         self._numbers = 0
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None

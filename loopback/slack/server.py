@@ -40,9 +40,10 @@ class Running:
     app: web.Application
     url: str
     space: Workspace
+    rate_limits: bool = False
 
     @property
-    def ready(self) -> dict[str, str]:
+    def ready(self) -> dict[str, Any]:
         """What a Bolt app and a tester need to know."""
         return {
             "api_url": f"{self.url}/api/",
@@ -51,6 +52,7 @@ class Running:
             "bot_token": BOT_TOKEN,
             "app_token": APP_TOKEN,
             "signing_secret": SIGNING_SECRET,
+            "rate_limits": self.rate_limits,
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
         }
@@ -82,7 +84,7 @@ async def start(
     app = _build(desk, log, faults, clock, RateLimits(clock, rate_limits))
     runner, url = await serve(app, port)
     space.url = url
-    running = Running(runner, app, url, space)
+    running = Running(runner, app, url, space, rate_limits)
     app[SERVICES]["slack"] = running.ready
     if request_urls is not None:
         await delivery.use_http(request_urls, wait=True)
