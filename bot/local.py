@@ -45,6 +45,7 @@ class Options:
     approve: str = "none"  # all | none
     timeout_s: float = 600.0
     keep: Path | None = None
+    model: str = ""  # another than the one that is set
 
 
 class Stage:
@@ -231,7 +232,7 @@ async def stage(options: Options, home: Path) -> AsyncIterator[Stage]:
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         ready = await asyncio.to_thread(wait_ready, ready_file, child)
-        process = Process(local_settings(ready, home))
+        process = Process(local_settings(ready, home, options.model))
         await process.start()
         try:
             yield Stage(ready, process)
@@ -250,9 +251,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def local_settings(ready: Json, home: Path) -> Settings:
+def local_settings(ready: Json, home: Path, model: str = "") -> Settings:
     """Settings against the stand-ins; keys in the environment count only with CADRE_USE_REAL=1."""
     settings = load()
+    if model:
+        settings = dataclasses.replace(settings, model=model)
     servers = {name: {"url": ready[name]["url"], "trusted": True} for name in ("ledger", "crm") if name in ready}
     local = {
         "home": home,

@@ -127,18 +127,15 @@ def _exported(run_id: str) -> Json:
 
 async def _replayed(kept: Json, data: Path | None, seed: int, timeout_s: float) -> Json:
     """The same request by the same person in a workspace of its own, approved as it was."""
-    import os
-
     from bot.local import Options, ask_once
 
     decided = [one["status"] for one in kept["approvals"]]
     with tempfile.TemporaryDirectory(prefix="cadre-") as scratch:
         recording = Path(scratch) / "run.json"
         recording.write_text(json.dumps(kept, default=str), encoding="utf-8")
-        os.environ |= {"CADRE_MODEL": f"replay:{recording}", "CADRE_HOME": scratch}
         options = Options(
             data=data, seed=seed, channel=kept["run"]["channel"], user=kept["run"]["requester"],
-            approve="all" if "approved" in decided else "none", timeout_s=timeout_s,
+            approve="all" if "approved" in decided else "none", timeout_s=timeout_s, model=f"replay:{recording}",
         )  # fmt: skip
         return await ask_once(kept["run"]["request"], options)
 
