@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bot.app import wait_ready
 
-PATIENCE_S = 90
+PATIENCE_S = 150
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def free(database):
     return True
 
 
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("ending", ["killed", "frozen"])
 def test_the_other_worker_takes_over_within_five_seconds_and_a_sleeper_changes_nothing(database, ending, tmp_path):
     with loopback(tmp_path, "--small", "--seed", "1") as ready:
