@@ -22,7 +22,7 @@ from bot.types import Json
 MAX_AGENTS = 24
 DEPTH = 2  # a lead, leads of parts, and who works for them
 RESERVED = ("cadre", "harness", "verifier", "all")
-TALK = ("send_message", "wait", "list_team", "report", "review")  # calls that are no work of their own
+TALK = ("send_message", "wait", "list_team", "report", "review", "finish")  # calls that are no work of their own
 PING_PONG = 8  # messages each way between two agents without any other call of either
 ALONE = 40  # messages of one agent in a row without any other call
 REVIEWS = 3  # rounds over the same files

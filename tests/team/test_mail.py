@@ -177,8 +177,7 @@ def test_two_agents_who_only_write_to_each_other_are_told_to_work(tmp_path):
     view = asyncio.run(scenario())
     assert view.run.status == "done"
     assert refused
-    # Twelve each; twice as many where their words cross.
-    assert len([m for m in view.messages if m.text == "thank you"]) < 48
+    assert len([m for m in view.messages if m.text == "thank you"]) < 24
 
 
 def test_rounds_of_review_are_bounded(tmp_path):
