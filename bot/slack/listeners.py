@@ -35,6 +35,7 @@ EVENTS = (
     "app_context_changed", "reaction_added",
 )  # fmt: skip
 SHORTCUTS = {delegate.OF_MESSAGE: "message", delegate.ANYWHERE: "global"}
+LAST_WORDS_S = 5.0  # that small answers have to go out in when the app closes
 THREAD_MOST = 200  # messages of a thread that are read when Cadre comes into it
 
 
@@ -62,11 +63,14 @@ class Listeners:
         task.add_done_callback(self._later.discard)
 
     async def close(self) -> None:
-        """Let the small answers under way go out."""
+        """Let the small answers under way go out; those that Slack's budgets hold back for long do not hold the end."""
         for task in self._following:
             task.cancel()
-        await asyncio.gather(*self._following, return_exceptions=True)
-        await asyncio.gather(*self._later, return_exceptions=True)
+        if self._later:
+            _, late = await asyncio.wait(self._later, timeout=LAST_WORDS_S)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*self._following, *self._later, return_exceptions=True)
         await self.door.close()
 
     # -- listeners ---------------------------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class AgentRunner:
 
     async def _think(self, claim: Claim, recorder: Recorder, state: AgentState) -> None:
         """One model call and the record of its reply; on any trouble the rows tell how to go on."""
-        await self.toolbox.ready()
+        await self._interrupts.guard(claim, self.toolbox.ready(state.role_tools))
         state.context.close_user(state.mails)
         if state.mails:
             await self._fetch_files(state)

@@ -20,15 +20,16 @@ LINES_CHARS = 6_000  # of the list of those with a sentence for each; beyond it 
 LISTED = 2_000  # and beyond this many tools the servers alone
 
 
-async def _at_once() -> None:
+async def _at_once(_patterns: tuple[str, ...] = ()) -> None:
     """Nothing has to be waited for."""
 
 
 class Registry:
     """Tools by name. Order of definitions is by name, so that the same role always sends the same bytes."""
 
-    def __init__(self, tools: Iterable[Tool], ready: Callable[[], Awaitable[None]] = _at_once) -> None:
-        """`ready` returns when the tools of connectors are there, as far as they are coming soon."""
+    def __init__(self, tools: Iterable[Tool], ready: Callable[..., Awaitable[None]] = _at_once) -> None:
+        """`ready(patterns)` returns when the tools of connectors that a role may have are there, as far as they are
+        coming soon."""
         self._tools: dict[str, Tool] = {}
         self.ready = ready
         self.version = 0
@@ -40,7 +41,8 @@ class Registry:
         )
 
     def put(self, family: str, tools: Iterable[Tool], absent: dict[str, str] | None = None) -> None:
-        """Replace the tools of a family (`mcp__crm__`) by these; `absent` says why others of it cannot be used."""
+        """Replace the tools of a family (`mcp__crm__`) by these; `absent` says why others of it cannot be used, or
+        under `*` why none can."""
         for name in [n for n in self._tools if family and n.startswith(family)]:
             del self._tools[name]
         self._tools.update((tool.name, replace(tool, run=keeping(tool))) for tool in tools)
@@ -53,8 +55,9 @@ class Registry:
 
     def missing(self, name: str, patterns: tuple[str, ...], channel: str = "") -> str:
         """What an agent reads that called a tool which is not there."""
-        if name in self._absent:
-            return f"{name} cannot be used: {self._absent[name]}"
+        why = next((why for absent, why in self._absent.items() if fnmatchcase(name, absent)), "")
+        if why:
+            return f"{name} cannot be used: {why}"
         alike = [n for n in self.deferred(patterns, channel) if n.endswith(f"__{name}")]
         if alike:
             shape = canonical(self._tools[alike[0]].definition()["input_schema"])

@@ -20,7 +20,7 @@ from connectors.mcp import AuthorizationRequired, Caller, McpFailure, McpHost, T
 
 log = structlog.get_logger()
 
-FIRST_S = 5.0  # how long the first agent waits for servers that nobody has seen yet
+FIRST_S = 5.0  # how long the first agent waits for servers that nobody has seen yet and its role does not name
 AGAIN_S, LONGEST_S = 15.0, 300.0  # between two tries of a server that has never told its tools
 LOOK_S = 3.0  # between two looks for what people decided on changed tools
 SIGNS_IN = "sign_in"  # the tool that stands for a server which tells its tools only to who signs in
@@ -62,7 +62,9 @@ class Catalogue:
     _pins: dict[str, dict[str, Pin]] = field(default_factory=dict)
     _told: dict[str, tuple[ToolInfo, ...]] = field(default_factory=dict)  # as a server last listed them
     _asking: list[asyncio.Task[None]] = field(default_factory=list)
-    _first: list[asyncio.Event] = field(default_factory=list)  # set when a server was tried once
+    _first: dict[str, asyncio.Event] = field(default_factory=dict)  # of new servers, set when tried once
+    _down: dict[str, str] = field(default_factory=dict)  # why a server that never told its tools did not start
+    _doubtful: set[str] = field(default_factory=set)  # new servers that did not start the last time either
     _until: float = 0.0
     _looked: float = 0.0
     _decided: float = 0.0
@@ -74,15 +76,19 @@ class Catalogue:
         for alias in self.host.aliases:
             if alias in self._pins:
                 continue
-            tried = asyncio.Event()
+            tried = self._first[alias] = asyncio.Event()
             self._asking.append(asyncio.create_task(self._ask(alias, tried), name=f"mcp first {alias}"))
-            if alias not in before or before[alias]["state"] != "down":  # what did not start before is not waited for
-                self._first.append(tried)
+            if before.get(alias, {}).get("state") == "down":  # what did not start before is not waited for
+                self._doubtful.add(alias)
         self._until = time.monotonic() + FIRST_S
 
-    async def ready(self) -> None:
-        """Return when new servers have told their tools, or at the latest shortly after the start."""
-        left = [tried for tried in self._first if not tried.is_set()]
+    async def ready(self, patterns: tuple[str, ...] = ()) -> None:
+        """Return when new servers have told their tools: those that a role's patterns name when each was tried once,
+        which its start budget bounds, the others at the latest shortly after the start."""
+        new = {alias: tried for alias, tried in self._first.items() if not tried.is_set()}
+        named = {alias for alias in new if any(pattern.startswith(f"mcp__{alias}__") for pattern in patterns)}
+        await asyncio.gather(*(new[alias].wait() for alias in named))
+        left = [tried for alias, tried in new.items() if alias not in named | self._doubtful]
         if left and time.monotonic() < self._until:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until - time.monotonic()):
@@ -110,7 +116,8 @@ class Catalogue:
             "rejected": "an operator looked at its change and rejected it",
             "gone": "the server has no such tool any more",
         }
-        return {name: why[pin.status] for name, pin in self._pins.get(alias, {}).items() if pin.status in why}
+        found = {name: why[pin.status] for name, pin in self._pins.get(alias, {}).items() if pin.status in why}
+        return found | ({"*": self._down[alias]} if alias in self._down else {})
 
     async def checked(self, info: ToolInfo, caller: Caller) -> str:
         """Why a tool must not be called now, or "": what the server tells today is compared with the accepted."""
@@ -153,7 +160,10 @@ class Catalogue:
             words = str(error)
             log.error("mcp server not available", alias=alias, error=words)
             await self.db.write(lambda tx: self._seen(tx, alias, "down", words))
+            self._down[alias] = words
+            self.changed(alias)
             return False
+        self._down.pop(alias, None)
         return True
 
     async def _signs_in(self, alias: str) -> None:

@@ -1,0 +1,71 @@
+"""Servers that nobody has seen yet: an agent whose role names one waits for it, others do not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from bot.store.grants import Grants
+from bot.store.vault import Vault
+from bot.tools.mcp import catalogue
+from bot.tools.mcp.tools import McpTools
+from bot.tools.registry import Registry
+from tests.tools.harness import run_row, store
+
+SLOW = """
+import os, sys, time
+from mcp.server.mcpserver import MCPServer
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+server = MCPServer("slow", log_level="ERROR")
+server.add_tool(lambda: "did it", name="look", description="Look at a thing.")
+server.run()
+"""
+NAMED = ("read_file", "mcp__slow__*")
+
+
+def played(home, servers, scenario):
+    async def play():
+        with store(home) as db:
+            run_row(db, "run-a")
+            vault = Vault.open_home(home, "")
+            host = McpTools(servers, db, vault, Grants(db, vault), os.environ)
+            registry = Registry([], ready=host.catalogue.ready)
+            await host.begin(registry)
+            try:
+                async with asyncio.timeout(60):
+                    await scenario(registry)
+            finally:
+                await host.close()
+
+    asyncio.run(play())
+
+
+def test_who_needs_a_slow_server_by_name_waits_for_it_and_nobody_else_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "FIRST_S", 0.0)
+    (tmp_path / "server.py").write_text(SLOW)
+    gate = tmp_path / "gate"
+    slow = {"command": sys.executable, "args": [str(tmp_path / "server.py"), str(gate)]}
+
+    async def scenario(registry):
+        await registry.ready(("read_file", "mcp__*"))
+        assert registry.allowed(("mcp__*",)) == []
+        waits = asyncio.create_task(registry.ready(NAMED))
+        await registry.ready(())
+        assert not waits.done()
+        gate.touch()
+        await waits
+        assert registry.allowed(NAMED) == ["mcp__slow__look"]
+
+    played(tmp_path, {"slow": slow}, scenario)
+
+
+def test_of_a_server_that_does_not_start_an_agent_reads_why(tmp_path):
+    async def scenario(registry):
+        await registry.ready(NAMED)
+        told = registry.missing("mcp__slow__look", NAMED)
+        assert told.startswith("mcp__slow__look cannot be used: ")
+        assert "no-such-program" in told
+
+    played(tmp_path, {"slow": {"command": "no-such-program"}}, scenario)
