@@ -63,7 +63,7 @@ class Listeners:
         task.add_done_callback(self._later.discard)
 
     async def close(self) -> None:
-        """Let the small answers under way go out; those that Slack's budgets hold back for long do not hold the end."""
+        """Let the small answers under way go out; what Slack's budgets hold back does not hold the end."""
         for task in self._following:
             task.cancel()
         if self._later:

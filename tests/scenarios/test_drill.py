@@ -11,8 +11,8 @@ import pytest
 
 @pytest.mark.timeout(900)
 def test_a_close_killed_at_seeded_points_ends_like_the_undisturbed_one_and_repeats_no_finished_call():
-    command = [sys.executable, "-m", "bot", "drill", "kill", "--points", "20", "--kills", "4", "--seed", "7", "--json"]
-    drill = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "bot", "drill", "kill", "--points", "20", "--kills", "4", "--seed", "7"]
+    drill = subprocess.run([*command, "--json"], capture_output=True, text=True)
     assert drill.stdout, drill.stderr
     report = json.loads(drill.stdout)
     assert report["differing"] == []
