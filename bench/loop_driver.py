@@ -17,6 +17,7 @@ from typing import Any
 from harness import DESCRIPTION, MODEL, SCHEMA, SYSTEM, tool  # the bench's, when it loads this file
 from sqlalchemy import insert, select
 
+from bot import garbage
 from bot.model.client import AnthropicModel
 from bot.policy.gate import Effect
 from bot.skills import SkillLibrary
@@ -51,6 +52,7 @@ async def _lookup(_ctx: ToolContext, args: Any) -> Outcome:
 
 async def open(url: str) -> Shared:
     """One worker process: everything that agents share."""
+    garbage.look_seldom()
     home = Path(tempfile.mkdtemp(dir=os.environ.get("BENCH_DIR")))
     skill = home / "skills" / "lookup"
     (skill / "roles").mkdir(parents=True)
@@ -85,6 +87,7 @@ async def open(url: str) -> Shared:
     dispatcher.serve("thread", thread)
     dispatcher.start()
     await dispatcher.ready()
+    garbage.leave_loaded()  # as every process of the product does
     return shared
 
 

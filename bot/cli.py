@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from bot import garbage
 from bot.commands import operate
 from bot.commands.manifest import manifest
 from bot.commands.mcp import mcp
@@ -41,6 +42,7 @@ operate.add_commands(app)
 
 def main() -> None:
     """Run the command line; a known error is one sentence and exit code 1."""
+    garbage.look_seldom()
     # A traceback with its local values would carry people's words and credentials into the log.
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import structlog
 from aiohttp import web
 from jinja2 import Environment
 
+from bot import garbage
 from bot.app import SKILLS, Worker, WorkerLoop, open_store
 from bot.center.server import Center
 from bot.center.signin import SignIns
@@ -44,9 +44,6 @@ from connectors.mcp import McpHost
 
 log = structlog.get_logger()
 
-# Python's own are for small programs: here a sixth of the time of bulk work went into looking through the modules.
-COLLECT = (20_000, 20, 20)
-
 
 @dataclass
 class Process:
@@ -69,7 +66,7 @@ class Process:
     async def start(self) -> None:
         """Open the store, connect the surface and the worker, begin to dispatch."""
         settings = self.settings
-        gc.set_threshold(*COLLECT)
+        garbage.look_seldom()
         self.db, self.clock = await asyncio.to_thread(open_store, settings)
         role = "+".join(name for name, on in (("bot", self.surface), ("worker", self.worker)) if on)
         self.dispatcher = Dispatcher(self.db, self.clock, role=role, engine_url=settings.engine_url)
@@ -87,6 +84,7 @@ class Process:
         if self.surface:
             self._slack = await self._start_slack()
         await asyncio.to_thread(self.dispatcher.start)
+        garbage.leave_loaded()
 
     def _routes(self, app: web.Application, pages: Environment, base_url: str) -> None:
         """What else is served beside the pages: where people come to sign in at connected servers."""
