@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from bot.slack.messages import cut
 
-TITLE_MAX, NAME_MAX = 50, 60
+TITLE_MAX, NAME_MAX = 50, 20
 SERIES_MAX, POINTS_MAX = 12, 20
 
 
@@ -39,7 +40,10 @@ def rows(chart_block: dict[str, Any]) -> list[list[str]]:
 
 
 def _pie(told: Any) -> dict[str, Any]:
-    return {"type": "pie", "segments": _points(told["points"])}
+    segments = _points(told["points"])
+    if len(segments) > SERIES_MAX or any(one["value"] <= 0 for one in segments):
+        raise ValueError("a pie has at most twelve parts, each of some size")
+    return {"type": "pie", "segments": segments}
 
 
 def _lines(told: Any) -> dict[str, Any]:
@@ -51,10 +55,15 @@ def _lines(told: Any) -> dict[str, Any]:
     labels = [point["label"] for point in series[0]["data"]]
     if any([point["label"] for point in one["data"]] != labels for one in series):
         raise ValueError("the series have different labels")
+    if len({one["name"] for one in series}) < len(series) or len(set(labels)) < len(labels):
+        raise ValueError("names that are alike once they are short enough for Slack")
     return {"type": told["type"], "series": series, "axis_config": {"categories": labels}}
 
 
 def _points(points: Any) -> list[dict[str, Any]]:
     if not 1 <= len(points) <= POINTS_MAX:
         raise ValueError(len(points))
-    return [{"label": cut(str(label), NAME_MAX), "value": float(value)} for label, value in points]
+    found = [{"label": cut(str(label), NAME_MAX), "value": float(value)} for label, value in points]
+    if not all(math.isfinite(one["value"]) for one in found):
+        raise ValueError("a value is not a number")
+    return found

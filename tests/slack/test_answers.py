@@ -72,6 +72,19 @@ def test_a_chart_is_drawn_by_slack_and_what_is_none_stays_readable():
     assert charts.block(json.dumps({**told, "series": []})) is None
 
 
+def test_a_chart_that_slack_would_refuse_stays_as_it_was_written():
+    def drawn(**told):
+        return charts.block(json.dumps({"title": "Fees", **told}))
+
+    assert drawn(type="pie", points=[["A", 2], ["B", 1]])
+    assert drawn(type="pie", points=[["A", 2], ["B", 0]]) is None
+    assert drawn(type="pie", points=[[f"part {n}", 1] for n in range(13)]) is None
+    alike = "Research and development in "
+    two = [{"name": f"{alike}{where}", "points": [["Q1", 3]]} for where in ("Lisbon", "Oslo")]
+    assert drawn(type="bar", series=two) is None
+    assert drawn(type="line", series=[{"name": "A", "points": [["Q1", float("nan")]]}]) is None
+
+
 def test_the_file_of_a_long_answer_reads_as_markdown():
     text = "A &lt; B <https://x.example|here>\n" + "word " * 9_000
     assert answers.whole(text).decode().startswith("A < B [here](https://x.example)")

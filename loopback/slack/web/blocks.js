@@ -1,5 +1,6 @@
 // Block Kit blocks as DOM nodes. A block this page does not know shows the words it carries.
 
+import { chartBlock } from "./charts.js";
 import { h, icon, link, safeImage } from "./dom.js";
 import { imageElement, renderElement } from "./elements.js";
 import { markdown } from "./markdown.js";
@@ -151,6 +152,7 @@ const RENDERERS = {
   rich_text: richText,
   table: tableBlock,
   data_table: dataTable,
+  data_visualization: chartBlock,
   task_card: (block, ctx) => taskCard(block, ctx, false),
   carousel: (block, ctx) => h("div", { class: "carousel" }, (block.elements || []).map((one) => card(one, ctx))),
   video: (block) => h("div", { class: "card" }, link(block.title_url || block.video_url, plainText(block.title) || "Video")),

@@ -4,7 +4,15 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `on…` props are listeners, `class` and plain names attributes, `$name` sets a property. */
 export function h(tag, props, ...children) {
-  const node = document.createElement(tag);
+  return built(document.createElement(tag), props, children);
+}
+
+/** The same for the elements of a drawing. */
+export function svg(tag, props, ...children) {
+  return built(document.createElementNS(SVG, tag), props, children);
+}
+
+function built(node, props, children) {
   for (const [key, value] of Object.entries(props || {})) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
@@ -83,15 +91,7 @@ const ICONS = {
   home: "M3.5 9.5 10 4l6.5 5.5M5.5 8v8.5h9V8",
 };
 
-export function icon(name, className = "icon") {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 20 20");
-  svg.setAttribute("class", className);
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name] || "");
-  svg.append(path);
-  return svg;
-}
+export const icon = (name, className = "icon") =>
+  svg("svg", { viewBox: "0 0 20 20", class: className, "aria-hidden": "true" }, svg("path", { d: ICONS[name] || "" }));
 
 export const byId = (id) => document.getElementById(id);
