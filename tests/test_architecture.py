@@ -25,7 +25,7 @@ FLOORS = [
     ["bot.model", "bot.policy"],
     ["bot.skills", "bot.workspace"],
     ["bot.store"],
-    ["bot.settings", "bot.types", "bot.errors"],
+    ["bot.settings", "bot.types", "bot.errors", "bot.garbage"],
 ]
 SURFACES = ("bot.slack", "bot.center", "bot.mcp")
 MODULE_LINES = 500

@@ -63,7 +63,9 @@ def _lines(told: Any) -> dict[str, Any]:
 def _points(points: Any) -> list[dict[str, Any]]:
     if not 1 <= len(points) <= POINTS_MAX:
         raise ValueError(len(points))
-    found = [{"label": cut(str(label), NAME_MAX), "value": float(value)} for label, value in points]
+    found: list[dict[str, Any]] = [
+        {"label": cut(str(label), NAME_MAX), "value": float(value)} for label, value in points
+    ]
     if not all(math.isfinite(one["value"]) for one in found):
         raise ValueError("a value is not a number")
     return found

@@ -21,6 +21,7 @@ from bot.store.database import Database, Tx
 from bot.store.leases import Claim
 from bot.team import asking, compaction, recovery, thread
 from bot.team.context import Context, inbox_paths
+from bot.team.early import Early
 from bot.team.interrupts import Interrupts, Stopped
 from bot.team.record import Recorder, Turn
 from bot.team.roles import system_blocks
@@ -82,7 +83,13 @@ class AgentRunner:
 
     async def activate(self, claim: Claim, begun: Begun | None = None) -> float | None:
         """Work until the agent sleeps; returns when to wake again by product time, or None."""
-        recorder = Recorder(claim, self.toolbox)
+        early = Early(self.toolbox)
+        try:
+            return await self._work(claim, begun, Recorder(claim, self.toolbox), early)
+        finally:
+            early.drop()
+
+    async def _work(self, claim: Claim, begun: Begun | None, recorder: Recorder, early: Early) -> float | None:
         context = self._kept.pop(claim.agent_id, None)
         state = begun.state if begun is not None else await self._load(claim, context)
         if begun is not None and begun.answer is not None:
@@ -96,7 +103,7 @@ class AgentRunner:
             if not state.awake or state.row["epoch"] != claim.epoch:
                 return None  # paused: whoever clears it wakes the run's agents
             try:
-                done = await self._step(claim, recorder, state)
+                done = await self._step(claim, recorder, state, early)
             except Stopped:
                 state.stale = True
                 continue
@@ -116,12 +123,12 @@ class AgentRunner:
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
 
-    async def _step(self, claim: Claim, recorder: Recorder, state: AgentState) -> float | bool | None:
+    async def _step(self, claim: Claim, recorder: Recorder, state: AgentState, early: Early) -> float | bool | None:
         """One step: True to go on, else when to wake again."""
         if state.row["waiting"]:
             return await self._woken(recorder, state)
         if state.pending:
-            await self._act(recorder, state)
+            await self._act(recorder, state, early)
             return True
         trouble = state.row["trouble"]
         if trouble and trouble["next"] > self.db.now():
@@ -135,7 +142,7 @@ class AgentRunner:
             await compaction.shorten(self.db, claim, state, self._workspace(state), longer)
         else:
             await thread.hear(self.db, claim, state)
-            await self._think(claim, recorder, state)
+            await self._think(claim, recorder, state, early)
         return True
 
     async def _woken(self, recorder: Recorder, state: AgentState) -> float | bool | None:
@@ -169,7 +176,7 @@ class AgentRunner:
         state.unparked(recorded)
         return True
 
-    async def _think(self, claim: Claim, recorder: Recorder, state: AgentState) -> None:
+    async def _think(self, claim: Claim, recorder: Recorder, state: AgentState, early: Early) -> None:
         """One model call and the record of its reply; on any trouble the rows tell how to go on."""
         await self._interrupts.guard(claim, self.toolbox.ready(state.role_tools))
         state.context.close_user(state.mails)
@@ -185,7 +192,7 @@ class AgentRunner:
             words, state.stale = str(error), True
             await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_rejected", words))
             return
-        await self._take(claim, recorder, state, reply)
+        await self._take(claim, recorder, state, reply, early)
 
     async def _complete(self, state: AgentState) -> Reply:
         prompt = Prompt(
@@ -237,7 +244,7 @@ class AgentRunner:
         if tries == 1:
             journal.append(tx, claim.run_id, "notice", {"text": f"{error} Trying again in the background."})
 
-    async def _take(self, claim: Claim, recorder: Recorder, state: AgentState, reply: Reply) -> None:
+    async def _take(self, claim: Claim, recorder: Recorder, state: AgentState, reply: Reply, early: Early) -> None:
         content: list[Json] = reply.content
         notes: tuple[str, ...] = ()
         calls = any(b["type"] == "tool_use" for b in content)
@@ -257,9 +264,12 @@ class AgentRunner:
                 state.parked = True
                 return
             notes = (NUDGE_IDLE,)
+        judged = recorder.judge(state, reply, content)
+        judged = await early.begin(lambda call: self._outcome(recorder, state, call), content, judged)
         try:
-            turn = await self.db.write(lambda tx: recorder.turn(tx, state, reply, content, notes))
+            turn = await self.db.write(lambda tx: recorder.turn(tx, state, reply, content, notes, judged))
         except ModelMustRetry as error:
+            early.drop()
             text, said = [b for b in content if b["type"] == "text"], (str(error),)
             turn = await self.db.write(lambda tx: recorder.turn(tx, state, reply, text, said))
         self._recorded(state, turn)
@@ -292,15 +302,15 @@ class AgentRunner:
         state.pending = turn.calls
         state.passed(turn.boundary)
 
-    async def _act(self, recorder: Recorder, state: AgentState) -> None:
+    async def _act(self, recorder: Recorder, state: AgentState, early: Early) -> None:
         """Make the turn's calls side by side; each result is on disk as soon as it is there."""
         calls, state.pending = state.pending, []
         if len(calls) == 1:
-            await self._call(recorder, state, calls[0])
+            await self._call(recorder, state, calls[0], early)
             return
         async with asyncio.TaskGroup() as group:
             for call in calls:
-                group.create_task(self._call(recorder, state, call))
+                group.create_task(self._call(recorder, state, call, early))
 
     def _context(self, state: AgentState, call: Any) -> ToolContext:
         """Who makes a call."""
@@ -319,7 +329,8 @@ class AgentRunner:
             skills=state.role.skills,
         )
 
-    async def _call(self, recorder: Recorder, state: AgentState, call: Any) -> None:
+    async def _outcome(self, recorder: Recorder, state: AgentState, call: Any) -> Outcome:
+        """Make a call and say what it came to, also when that is nothing. Raises Stopped and Fenced."""
         tool = self.toolbox.get(call["name"])
         if tool is None:
             raise LookupError(call["name"])
@@ -338,17 +349,22 @@ class AgentRunner:
                 outcome = await asking.once(self.db, recorder.claim, call, make, tool)
             else:
                 outcome = await make()
-        except Stopped:
-            state.stale = True
-            return
         except (ModelMustRetry, DependencyFailed) as error:
             outcome = refused(str(error))
-        except Fenced:
+        except (Stopped, Fenced):
             raise
         except Exception as error:  # a defect of the tool is the tool's: the agent reads it and goes on
             log.exception("a tool failed", tool=tool.name, call=about)
             outcome = refused(f"{tool.name} failed: {type(error).__name__}: {str(error)[:300]}")
         points.reached(f"tool:{tool.name}:after", about)
+        return outcome
+
+    async def _call(self, recorder: Recorder, state: AgentState, call: Any, early: Early) -> None:
+        try:
+            outcome = await (early.take(call["id"]) or self._outcome(recorder, state, call))
+        except Stopped:
+            state.stale = True
+            return
         if outcome.parks is not None:
             state.parked = True
             try:

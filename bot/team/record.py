@@ -79,14 +79,27 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What the gate says of a call, and what the agent reads of it as far as that is known before the turn is kept:
+    why it is not made, or what a read came to that was over at once."""
+
+    decision: Decision
+    outcome: Outcome | None = None
+    status: str = "intent"
+
+
+@dataclass(frozen=True)
 class Recorder:
     """Writes turns, results and endings of one activation."""
 
     claim: Claim
     toolbox: Registry
 
-    def turn(self, tx: Tx, state: AgentState, reply: Reply, content: list[Json], notes: Sequence[str] = ()) -> Turn:
-        """The reply with the mail it used, its price, and an intent with a decision for each call.
+    def turn(
+        self, tx: Tx, state: AgentState, reply: Reply, content: list[Json], notes: Sequence[str] = (),
+        judged: Sequence[Judged] = (),
+    ) -> Turn:  # fmt: skip
+        """The reply with the mail it used, its price, and each of its calls as it was `judged`, in order.
 
         Raises ModelMustRetry when two calls carry one id.
         """
@@ -95,14 +108,11 @@ class Recorder:
         cursor = state.mails[-1]["seq"] if state.mails else row["mail_cursor"]
         woken = self._own(tx, TURN, turns=number, cursor=cursor)
         blocks = [block for block in content if block["type"] == "tool_use"]
-        intents = [self._judge(state, block) for block in blocks]
-        if reply.stop_reason == "max_tokens" and blocks and content[-1] is blocks[-1]:
-            intents[-1] = (intents[-1][0], refused(CUT_CALL))
         bodies: list[tuple[str, Json]] = [("turn", _turn_body(state, reply, content))]
         bodies += [
-            ("tool.result", _result_body(block["id"], wrong.content, True))
-            for block, (_, wrong) in zip(blocks, intents, strict=True)
-            if wrong is not None
+            ("tool.result", _result_body(block["id"], one.outcome.content, one.outcome))
+            for block, one in zip(blocks, judged, strict=True)
+            if one.outcome is not None
         ]
         bodies += [("note", {"text": words}) for words in notes]
         counters = journal.count(tx, run_id, rows=len(bodies), ids=len(blocks))
@@ -122,43 +132,51 @@ class Recorder:
         )  # fmt: skip
         paused = money.settle(tx, run_id, row["id"], amount, lambda: following(reply, price_as))
         counters = replace(counters, control=paused or counters.control)
-        calls = self._intents(tx, state, counters.number, number, blocks, intents)
+        calls = self._intents(tx, state, counters.number, number, blocks, judged)
         return Turn(bodies, calls, _boundary(woken, counters))
 
-    def _judge(self, state: AgentState, block: Json) -> tuple[Decision, Outcome | None]:
-        """The gate's decision on a call, and what the agent reads instead of a result when it is not made."""
+    def judge(self, state: AgentState, reply: Reply, content: list[Json]) -> list[Judged]:
+        """What the gate says of each call of a reply."""
+        blocks = [block for block in content if block["type"] == "tool_use"]
+        judged = [self._judge(state, block) for block in blocks]
+        if reply.stop_reason == "max_tokens" and blocks and content[-1] is blocks[-1]:
+            judged[-1] = Judged(judged[-1].decision, refused(CUT_CALL), "refused")
+        return judged
+
+    def _judge(self, state: AgentState, block: Json) -> Judged:
         tool = self.toolbox.get(block["name"])
         choice = state.decision(block["name"], tool, block["input"])
         if tool is None:
-            return choice, refused(self.toolbox.missing(block["name"], state.role_tools, state.run["channel"]))
+            words = self.toolbox.missing(block["name"], state.role_tools, state.run["channel"])
+            return Judged(choice, refused(words), "refused")
         try:
             tool.parse(block["input"])
         except ModelMustRetry as error:
-            return choice, refused(str(error))
+            return Judged(choice, refused(str(error)), "refused")
         if choice.verdict is Verdict.REFUSE:
-            return choice, refused(f"{block['name']} was not allowed: {choice.reason}.")
-        return choice, None
+            return Judged(choice, refused(f"{block['name']} was not allowed: {choice.reason}."), "refused")
+        return Judged(choice)
 
     def _intents(
-        self, tx: Tx, state: AgentState, first: int, turn: int, blocks: list[Json], intents: list[Any]
+        self, tx: Tx, state: AgentState, first: int, turn: int, blocks: list[Json], judged: Sequence[Judged]
     ) -> list[Json]:
         """Write decisions and calls; returns the calls to make."""
         row, run_id, at = state.row, self.claim.run_id, tx.now()
         decisions, calls = [], []
-        for position, (block, (choice, wrong)) in enumerate(zip(blocks, intents, strict=True)):
+        for position, (block, one) in enumerate(zip(blocks, judged, strict=True)):
             decision = f"{run_id[-12:]}-d{first + position}"
             digest = journal.sha256_of(block["input"])
             tool = self.toolbox.get(block["name"])
             common = {"team_id": row["team_id"], "run_id": run_id, "agent_id": row["id"], "args_sha256": digest}
             decisions.append(
-                {**common, "id": decision, "tool": block["name"], "verdict": choice.verdict.value,
-                 "reason": choice.reason, "at": at, "labels": {}}
+                {**common, "id": decision, "tool": block["name"], "verdict": one.decision.verdict.value,
+                 "reason": one.decision.reason, "at": at, "labels": {}}
             )  # fmt: skip
             calls.append(
                 {**common, "id": block["id"], "turn": turn, "position": position, "name": block["name"],
                  "args": block["input"], "effect": (tool.effect if tool else Effect.OTHER).value,
                  "op_key": f"{row['id']}/{block['id']}", "decision_id": decision,
-                 "status": "intent" if wrong is None else "refused", "epoch": self.claim.epoch}
+                 "status": one.status, "epoch": self.claim.epoch}
             )  # fmt: skip
         if calls:
             DECISION.execute_all(tx.connection, decisions)
@@ -179,9 +197,7 @@ class Recorder:
         content = outcome.content
         if outcome.commit is not None and not outcome.is_error:
             content = outcome.commit(tx) or content
-        body = _result_body(call_id, content, outcome.is_error)
-        if outcome.refers:
-            body["refers"] = list(outcome.refers)
+        body = _result_body(call_id, content, outcome)
         bodies: list[tuple[str, Json]] = [("tool.result", body)]
         if outcome.files:
             bodies.insert(0, ("tool.files", {"call": call_id, "files": list(outcome.files)}))
@@ -228,7 +244,7 @@ class Recorder:
         paused = money.check(tx, self.claim.run_id) if woken[2] else ""
         if not self._close(tx, call_id, is_error):
             return None
-        body = _result_body(call_id, content, is_error)
+        body = _result_body(call_id, content, Outcome(content, is_error))
         counters = self._add(tx, [("tool.result", body)])
         return body, _boundary(woken, replace(counters, control=paused or counters.control))
 
@@ -246,7 +262,7 @@ def close_call(
         if is_error:
             journal.append(tx, run_id, "note", {"text": content["error"]}, agent_id=agent_id, epoch=epoch)
         return
-    body = _result_body(call_id, content, is_error)
+    body = _result_body(call_id, content, Outcome(content, is_error))
     journal.append(tx, run_id, "tool.result", body, agent_id=agent_id, epoch=epoch)
 
 
@@ -259,8 +275,10 @@ def _turn_body(state: AgentState, reply: Reply, content: list[Json]) -> Json:
     }
 
 
-def _result_body(call_id: str, content: Json, is_error: bool) -> Json:
-    return {"id": call_id, "content": _cut(content), "is_error": is_error}
+def _result_body(call_id: str, content: Json, outcome: Outcome) -> Json:
+    """A result as the journal keeps it; `content` may be more than the outcome's own."""
+    body = {"id": call_id, "content": _cut(content), "is_error": outcome.is_error}
+    return {**body, "refers": list(outcome.refers)} if outcome.refers else body
 
 
 def _boundary(woken: Any, counters: journal.Counters) -> Boundary:
