@@ -77,10 +77,7 @@ def read_grid(data: bytes, name: str) -> list[Grid]:
 
 def read_sheets(data: bytes, name: str) -> list[Sheet]:
     """All tables of a document row by row. Raises DocumentError."""
-    if len(data) > MAX_BYTES:
-        raise DocumentError(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MB and was not read.")
-    if data[:2] == b"\x1f\x8b":
-        data = _gunzip(data, name)
+    data = unpacked(data, name)
     if data[:4] == b"PK\x03\x04":
         return _read_xlsx(data, name)
     text = decode_text(data, name)
@@ -163,6 +160,13 @@ def write_grid(path: Path, grid: Grid) -> int:
     """Keeps a grid as a CSV file whose first column is the row number in the source."""
     rows = ((number, *row) for number, row in zip(grid.row_numbers, grid.rows, strict=True))
     return write_csv(path, ("_row", *grid.columns), rows)
+
+
+def unpacked(data: bytes, name: str) -> bytes:
+    """The bytes of a file, unpacked where it is a gzip file. Raises DocumentError for one too large or damaged."""
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MB and was not read.")
+    return _gunzip(data, name) if data[:2] == b"\x1f\x8b" else data
 
 
 def decode_text(data: bytes, name: str) -> str:

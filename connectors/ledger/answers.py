@@ -30,7 +30,9 @@ class Periods(BaseModel):
     periods: list[Period]
     base_currency: str = Field(description="currency of all balances; empty when the tables do not tell")
     unknown_columns: list[str] = Field(description="file and header of each column that was not understood")
-    not_entries: list[str] = Field(description="tables that hold no entries, each with the reason")
+    not_entries: list[str] = Field(
+        description="what holds no entries, was not read or does not agree, each with file and reason"
+    )
 
 
 class ChartAccount(Sourced):

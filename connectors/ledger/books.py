@@ -67,7 +67,7 @@ class Books:
         """All lines and accounts; a folder without entries is an error."""
         contents = read_folder(self.folder)
         if not contents.lines:
-            why = " ".join(contents.not_entries[:5]) or "It has no CSV, XLSX or Beancount file."
+            why = " ".join(contents.not_entries[:5]) or "It has no CSV, XLSX, Beancount or journal file."
             raise LedgerError(f"The folder {self.folder.name} holds no ledger entries. {why}")
         return contents
 

@@ -65,5 +65,5 @@ class Contents:
     lines: tuple[Line, ...]
     accounts: dict[str, Account]
     unknown_columns: tuple[str, ...]
-    not_entries: tuple[str, ...]  # one sentence for each table that holds no entries, saying why
+    not_entries: tuple[str, ...]  # a sentence for each thing that holds no entries, was not read or does not agree
     entries_named: bool  # whether the tables name the entry of each line

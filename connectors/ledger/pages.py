@@ -83,7 +83,7 @@ class Pages:
             for period, lines in self.books.periods.items()
         ]
         warnings = [f"Not understood: {column}." for column in self.books.contents.unknown_columns]
-        warnings += [f"Not read as entries: {sentence}" for sentence in self.books.contents.not_entries]
+        warnings += [f"Not read, or not right: {sentence}" for sentence in self.books.contents.not_entries]
         currency = self.books.base_currency
         subtitle = f"Amounts in {currency}" if currency else ""
         return Page("Quarters", subtitle, (), tuple(warnings), (), [Table(("Quarter", "Entries"), rows)])

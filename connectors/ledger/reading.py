@@ -1,4 +1,4 @@
-"""Reads a folder of CSV, XLSX and Beancount files into ledger lines: tables are understood by their columns."""
+"""Reads a folder of tables, Beancount files and journals into ledger lines; tables are read by their columns."""
 
 import functools
 import re
@@ -10,16 +10,18 @@ from pathlib import Path
 
 from connectors.documents.columns import TOTAL_ROW
 from connectors.documents.tables import DocumentError, Grid, read_grid
-from connectors.documents.words import header_words, number_of, period_of, role_by_words
+from connectors.documents.words import header_words, number_of, period_of
 from connectors.ledger.beancount import is_beancount, read_beancount
+from connectors.ledger.journal import read_journals
+from connectors.ledger.journal_files import is_journal
 from connectors.ledger.lines import Account, Contents, LedgerError, Line
+from connectors.ledger.roles import column_role
 
 TABLE_FILES = (".csv", ".tsv", ".gz", ".xlsx")
 _known_period = functools.lru_cache(maxsize=1024)(period_of)  # the same few periods stand in every row
 PLAIN = re.compile(r"-?\d+(\.\d+)?")
 ISO_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T].*)?")
 DAY_FIRST = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})")
-BASE_WORDS = {"base", "group", "home", "reporting", "functional"}
 PLAN_WORDS = {"budget", "budgeted", "forecast", "plan", "planned", "adopted", "adjusted", "proposed", "approved"}
 MONEY = ("debit", "credit", "amount", "debit_base", "credit_base", "amount_base")
 TEXT_ROLES = (
@@ -34,23 +36,6 @@ ACCOUNT_TYPES = {  # what charts of accounts write -> what the tools answer
 }  # fmt: skip
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
-
-
-def column_role(label: str) -> str | None:
-    """What a column holds, by the words of its header: the roles of any table, and those only a ledger has."""
-    words = header_words(label)
-    role = role_by_words(label)
-    if role in ("debit", "credit", "amount") and words & BASE_WORDS:
-        return f"{role}_base"
-    if words & {"debit", "credit", "amount"} or role in ("entry", "unit_price", "type"):
-        return role
-    if words & {"document", "invoice", "voucher", "reference"} and "date" not in words:
-        return "document"
-    if words == {"line"} or (words & {"line"} and words & {"no", "number", "id"}):
-        return "line"
-    if words & {"rate", "fx"}:
-        return "rate"
-    return "normal" if words & {"normal"} else role
 
 
 @dataclass(frozen=True)
@@ -152,6 +137,10 @@ def read_folder(folder: Path) -> Contents:
         lines += more
         accounts.update(known)
         not_entries += complaints
+    more, known, complaints = read_journals(root)
+    lines += more
+    accounts.update(known)
+    not_entries += complaints
     return Contents(
         tuple(sorted(lines, key=lambda line: line.order)), accounts, tuple(unknown), tuple(not_entries), named
     )
@@ -159,7 +148,7 @@ def read_folder(folder: Path) -> Contents:
 
 def _tables(root: Path, unreadable: list[str]) -> Iterator[Table]:
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in TABLE_FILES or not path.is_file() or is_beancount(path):
+        if path.suffix.lower() not in TABLE_FILES or not path.is_file() or is_beancount(path) or is_journal(path):
             continue
         name = path.relative_to(root).as_posix()
         try:

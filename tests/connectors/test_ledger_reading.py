@@ -107,7 +107,7 @@ def test_slashed_dates_are_read_once_one_of_them_shows_the_order(tmp_path):
 
 
 def test_a_folder_without_entries_says_so_and_why(tmp_path):
-    with pytest.raises(LedgerError, match=r"holds no ledger entries.*no CSV, XLSX or Beancount"):
+    with pytest.raises(LedgerError, match=r"holds no ledger entries.*no CSV, XLSX, Beancount or journal"):
         _ = Books(tmp_path).periods
     with pytest.raises(LedgerError, match=r"x\.csv: no debit, credit or amount"):
         _ = books(tmp_path, x="name,town\nAda,London\n").periods
