@@ -30,6 +30,7 @@ from .auth import NEEDS_SIGN_IN, SIGN_IN_FAILED, Session, http_client
 from .calls import Call
 from .content import ToolInfo, tool_infos
 from .errors import McpFailure, ProtocolFailure, ServerDown, SignInFailed
+from .following import Follower, Following
 from .forgiving import forgiving
 from .http import LOST, NOT_SENT
 from .ports import Sampler
@@ -66,7 +67,12 @@ class Connection:
     """A started server. It is used until it breaks, then thrown away."""
 
     def __init__(
-        self, config: ServerConfig, era: str | None, profile: Profile, session: Session | None = None
+        self,
+        config: ServerConfig,
+        era: str | None,
+        profile: Profile,
+        following: Following,
+        session: Session | None = None,
     ) -> None:
         self.config = config
         self.profile = profile
@@ -80,6 +86,7 @@ class Connection:
         self.held: dict[str, Call] = {}
         self._mode = era or config.mode
         self._is_modern = self._mode in MODERN_PROTOCOL_VERSIONS
+        self._following = following
         self._sign_in = session
         self._client: Client | None = None
         self._closing = asyncio.Event()
@@ -126,6 +133,11 @@ class Connection:
     @property
     def modern(self) -> bool:
         return self._is_modern
+
+    @property
+    def follows(self) -> bool:
+        """Whether the server tells when one of its resources changes."""
+        return bool(self.capabilities.resources and self.capabilities.resources.subscribe)
 
     def retire(self) -> None:
         """Takes no more calls; the connection closes once the last one has its answer."""
@@ -205,6 +217,11 @@ class Connection:
                 if self.modern and self._notifies:
                     listening = asyncio.create_task(self._listen(client))
                     stack.push_async_callback(_ended, listening)
+                if self.follows:
+                    limit = self.config.idle_timeout
+                    follower = Follower(self._following, client, modern=self.modern, limit=limit)
+                    following = asyncio.create_task(follower.run(), name=f"mcp resources {self.config.alias}")
+                    stack.push_async_callback(_ended, following)
                 await self._closing.wait()
         except asyncio.CancelledError as error:
             # The SDK cancels this task when its transport breaks; only a request to end is a real cancellation.
@@ -270,6 +287,8 @@ class Connection:
     async def _heard(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
             self.stale = True
+        elif isinstance(message, types.ResourceUpdatedNotification) and self.follows and not self.modern:
+            self._following.changed(str(message.params.uri))
 
     @property
     def _notifies(self) -> bool:

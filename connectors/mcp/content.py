@@ -65,6 +65,7 @@ class CallResult:
     is_error: bool
     truncated: bool = False
     attachments: tuple[Attachment, ...] = ()
+    resources: tuple[str, ...] = ()  # addresses of those that the answer holds or points to
 
 
 def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
@@ -118,13 +119,14 @@ def call_result(
 ) -> CallResult:
     """A result with its text joined and cut to size, and its bytes apart; off its schema it is a failure."""
     text, cut, attachments = joined(result.content, max_text_bytes)
+    resources = _named(result.content)
     structured = result.structured_content
     is_error = bool(result.is_error)
     if output_schema is not None and not is_error and (wrong := _mismatch(structured, output_schema)):
         return CallResult(None, f"The tool answered off its own schema: {wrong}\n{text}", True, cut, attachments)
     if structured is not None and not isinstance(structured, dict):
         structured = {"value": structured}
-    return CallResult(structured, text, is_error, cut, attachments)
+    return CallResult(structured, text, is_error, cut, attachments, resources)
 
 
 def joined(blocks: Iterable[Any], max_text_bytes: int) -> tuple[str, bool, tuple[Attachment, ...]]:
@@ -155,6 +157,13 @@ def prompt_result(result: types.GetPromptResult, max_text_bytes: int) -> CallRes
         blocks += [types.TextContent(type="text", text=f"{message.role}:"), message.content]
     text, cut, attachments = joined(blocks, max_text_bytes)
     return CallResult(None, text, False, cut, attachments)
+
+
+def _named(blocks: Iterable[Any]) -> tuple[str, ...]:
+    """The resources that content blocks hold or point to, each once."""
+    found = [b.uri for b in blocks if isinstance(b, types.ResourceLink)]
+    found += [b.resource.uri for b in blocks if isinstance(b, types.EmbeddedResource)]
+    return tuple(dict.fromkeys(str(uri) for uri in found))
 
 
 def _mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -49,8 +50,13 @@ class McpHost:
         grants: GrantStore | None = None,
         sign_in: SignIn | None = None,
         sampler: Sampler | None = None,
+        on_resource_updated: Callable[[str, str], None] | None = None,
     ) -> None:
-        """`config` is the `mcpServers` shape; `eras` remembers which protocol each server speaks."""
+        """`config` is the `mcpServers` shape; `eras` remembers which protocol each server speaks.
+
+        `on_resource_updated(alias, uri)` is told of each followed resource that changed, or that may have changed
+        while the server was not heard. It is called within the loop, maybe twice for one change, and must not block.
+        """
         read = read_config(config, os.environ if environ is None else environ)
         self.problems = read.problems
         self._configs = {server.alias: server for server in read.servers}
@@ -58,6 +64,7 @@ class McpHost:
         self._grants = grants or MemoryGrants()
         self._us = sign_in or SignIn("http://127.0.0.1/oauth/mcp/callback")
         self._sampler = sampler
+        self._on_resource_updated = on_resource_updated or (lambda _alias, _uri: None)
         self._servers: dict[_Key, Server] = {}
 
     async def __aenter__(self) -> Self:
@@ -160,12 +167,22 @@ class McpHost:
         return await self._list(alias, caller, "resource templates", fetch, lambda page: page.resource_templates)
 
     async def read_resource(self, alias: str, uri: str, *, caller: Caller | None = None) -> CallResult:
+        """What a resource holds; it is followed from then on."""
         server = self._server(alias, caller)
         limit = server.config.idle_timeout
         result = await server.attempt(
             lambda c: c.request(lambda client: client.session.read_resource(uri), f"the reading of {uri}", limit), uri
         )
+        server.follow((uri,))
         return resource_result(result.contents, server.config.max_text_bytes)
+
+    def follow(self, alias: str, uris: Iterable[str], *, caller: Caller | None = None) -> None:
+        """Follows what came as `resources` of a result, as if it had been read; returns at once.
+
+        Each connection follows the 32 that were read last, where its server tells of changes; without a connection,
+        and for other servers, nothing is done.
+        """
+        self._server(alias, caller).follow(uris)
 
     async def prompts(self, alias: str, *, caller: Caller | None = None) -> tuple[types.Prompt, ...]:
         return await self._list(alias, caller, "prompts", Client.list_prompts, lambda page: page.prompts)
@@ -313,7 +330,13 @@ class McpHost:
             root = caller.workspace if config.scope == "run" else None
             sampler = self._sampler if config.sampling else None
             profile = Profile(principal, caller.interactive, root, sampler)
-            self._servers[key] = Server(config, self._eras, profile, lambda: self._session(config, principal))
+            self._servers[key] = Server(
+                config,
+                self._eras,
+                profile,
+                lambda: self._session(config, principal),
+                partial(self._on_resource_updated, alias),
+            )
             self._make_room()
         return self._servers[key]
 

@@ -1,7 +1,7 @@
 """One configured server for one principal across its restarts: started when first used, and again after it died."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeVar
@@ -13,6 +13,7 @@ from .calls import Call, Limits, OnProgress
 from .connection import Connection, Lost, NotSent, Profile
 from .content import CallResult, ToolInfo
 from .errors import AuthorizationRequired, ServerDown, UnknownOutcome, UnknownTool
+from .following import Following
 from .ports import Answer, Parked
 from .settings import ServerConfig
 
@@ -40,11 +41,14 @@ class Server:
         eras: MutableMapping[str, str],
         profile: Profile,
         sign_in: Callable[[], Session | None],
+        updated: Callable[[str], None],
     ) -> None:
+        """`updated` is told the address of each followed resource that changed."""
         self.config = config
         self._eras = eras
         self._profile = profile
         self._sign_in = sign_in
+        self._following = Following(updated)
         self._breaker = Breaker()
         self._starting = asyncio.Lock()
         self._slots = asyncio.Semaphore(int(config.max_parallel))
@@ -122,6 +126,11 @@ class Server:
             repeatable=repeatable,
         )
 
+    def follow(self, uris: Iterable[str]) -> None:
+        """Hears from now on of changes of these resources, where the server tells them."""
+        if self._connection is not None and self._connection.follows:
+            self._following.read(uris)
+
     async def give_up(self, parked: Parked) -> None:
         await self.attempt(lambda connection: given_up(connection, parked), parked.name)
 
@@ -150,6 +159,7 @@ class Server:
     async def close(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
+        self._following.forget()
         async with self._starting:
             connection, self._connection = self._connection, None
             leaving, self._leaving = self._leaving, []
@@ -181,7 +191,7 @@ class Server:
         key = self.config.fingerprint
         self._starts += 1
         session = self._sign_in()
-        connection = Connection(self.config, self._eras.get(key), self._profile, session)
+        connection = Connection(self.config, self._eras.get(key), self._profile, self._following, session)
         try:
             await connection.start()
         except AuthorizationRequired as error:

@@ -21,6 +21,7 @@ from bot.store.reads import Key, SharedReads, reader, shared_read
 from bot.store.vault import Vault
 from bot.tools.google import GoogleTools
 from bot.tools.google_accounts import connect
+from bot.tools.mcp.followed import Followed
 from bot.tools.mcp.tools import FRESH_S, McpTools
 from bot.tools.registry import Registry
 from loopback.model.scripted import call
@@ -375,9 +376,9 @@ async def files(on):
 
 SERVER = """
 import sys
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import ToolAnnotations
+from mcp.types import ResourceLink, TextContent, ToolAnnotations
 
 server = MCPServer("fixture")
 
@@ -392,6 +393,16 @@ async def look(what: str) -> dict[str, int]:
         count()
         raise ToolError("there is nothing")
     return {"calls": count()}
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+async def linked(uri: str) -> list:
+    return [TextContent(type="text", text=str(count())), ResourceLink(type="resource_link", name="note", uri=uri)]
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+async def told(uri: str, time: int, ctx: Context) -> str:
+    # Tells whoever follows the resource that it changed.
+    await ctx.notify_resource_updated(uri)
+    return "told"
 
 @server.tool()
 async def change(what: str) -> dict[str, int]:
@@ -444,6 +455,47 @@ def test_an_mcp_read_is_shared_within_a_run_and_for_a_while(db, tmp_path):
             db.now = lambda: before() + FRESH_S + 1
             assert (await look(tools, cleo)).content["calls"] == 4
             assert (await look(tools, dan)).content["calls"] == 4
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_points_to_a_resource_is_let_go_when_the_server_says_that_it_changed(db, tmp_path):
+    ann, ben = agents(db, tmp_path, "ann", "ben")
+
+    async def scenario():
+        async with mcp(tmp_path, db) as tools:
+
+            async def number(ctx):
+                outcome = await use(tools, ctx, "mcp__fix__linked", uri="note://one")
+                return outcome.content["text"].splitlines()[0]
+
+            assert [await number(ann), await number(ben)] == ["1", "1"]
+            async with asyncio.timeout(30):
+                time = 0
+                while await number(ben) == "1":  # the server is subscribed to beside calls, and tells beside them too
+                    time += 1
+                    await use(tools, ann, "mcp__fix__told", uri="note://one", time=time)
+
+    asyncio.run(scenario())
+
+
+def test_only_a_change_of_what_is_kept_or_being_read_lets_go_of_anything(db):
+    async def scenario():
+        followed = Followed(db)
+
+        async def after(alias, uri):
+            followed.updated(alias, uri)
+            await followed.settled()
+            return await db.read(lambda c: reader(c, "run-a", "mcp:fix").writes)
+
+        followed.rests("fix", "T", ["note://one"])
+        assert await after("fix", "note://two") == await after("other", "note://one") == 0
+        assert await after("fix", "note://one") == 1
+        assert await after("fix", "note://one") == 1  # nothing was kept since
+        with followed.reading("fix", "T"):
+            assert await after("fix", "note://one") == 2
+        assert await after("fix", "note://one") == 2
+        await followed.close()
 
     asyncio.run(scenario())
 

@@ -21,6 +21,7 @@ from bot.store.vault import Vault
 from bot.tools.base import Outcome, Tool, ToolContext, refused
 from bot.tools.mcp import answers
 from bot.tools.mcp.catalogue import SIGNS_IN, Catalogue, Eras
+from bot.tools.mcp.followed import Followed
 from bot.tools.mcp.policy import read_policy, tidied
 from bot.tools.mcp.questions import Interview
 from bot.tools.mcp.waiting import OPEN_S, Waiting, WaitingCalls
@@ -67,9 +68,11 @@ class McpTools:
         """`base_url` is where a browser reaches us: sign-ins come back there."""
         told = tidied(servers)
         eras = Eras()
+        self._followed = Followed(db)
         self.host = McpHost(
-            {"mcpServers": told}, environ=environ, eras=eras, grants=grants, sign_in=signing_in_at(base_url)
-        )
+            {"mcpServers": told}, environ=environ, eras=eras, grants=grants, sign_in=signing_in_at(base_url),
+            on_resource_updated=self._followed.updated,
+        )  # fmt: skip
         for problem in self.host.problems:
             log.error("mcp configuration", problem=problem)
         entries = {alias: entry for alias, entry in told.items() if isinstance(entry, Mapping)}
@@ -89,6 +92,7 @@ class McpTools:
     async def close(self) -> None:
         await self.catalogue.close()
         await self.host.close()
+        await self._followed.close()
 
     # -- what agents see --------------------------------------------------------------------------------------------
 
@@ -245,17 +249,22 @@ class McpTools:
     # -- reading and writing ----------------------------------------------------------------------------------------
 
     async def _read(self, info: ToolInfo, ctx: ToolContext, args: Json, caller: Caller) -> Outcome:
-        """What a colleague in the run has just read is read once; an agent that asks again is told anew."""
+        """What a colleague in the run has just read is read once; an agent that asks again is told anew, and so is
+        one that asks after a resource changed that the answer held or pointed to."""
         source = f"mcp:{info.alias}"
+        await self._followed.settled()
         reader, anew = await ctx.db.read(
             lambda c: (reads.reader(c, ctx.run_id, source), reads.asked_before(c, ctx.agent_id, info.name, args))
         )
         reader = replace(reader, principal=f"{ctx.requester}/{caller.principal}"[:140])
 
         async def fetch() -> bytes:
-            result = await self.host.call(info.name, args, caller=caller)
+            with self._followed.reading(info.alias, ctx.team):
+                result = await self.host.call(info.name, args, caller=caller)
             if result.is_error:
                 raise ModelMustRetry(_why(info, result))
+            self._followed.rests(info.alias, ctx.team, result.resources)
+            self.host.follow(info.alias, result.resources, caller=caller)
             return answers.packed(result)
 
         answer = await self._reads.read(
