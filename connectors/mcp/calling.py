@@ -9,7 +9,7 @@ import mcp_types as types
 from mcp import Client
 from pydantic import ValidationError
 
-from . import jobs
+from . import jobs, reading
 from .calls import Call, completed, elicited
 from .connection import Connection
 from .content import CallResult, call_result
@@ -112,13 +112,19 @@ async def _rounds(
 
 async def _sent(connection: Connection, call: Call, responses: Any, state: str | None) -> dict[str, Any]:
     def send(client: Client) -> Awaitable[dict[str, Any]]:
-        params = types.CallToolRequestParams(
-            name=call.tool.tool, arguments=dict(call.arguments), input_responses=responses, request_state=state
-        )
-        return jobs.raw(client.session, types.CallToolRequest(params=params), call.progressed)
+        return jobs.raw(client.session, _request(call, responses, state), call.progressed)
 
     connection.track(call, send(connection.client))
     return await _outcome(connection, call)
+
+
+def _request(call: Call, responses: Any, state: str | None) -> types.Request[Any, Any]:
+    if call.tool.ours:
+        return reading.request(call.tool.tool, call.arguments, responses, state)
+    params = types.CallToolRequestParams(
+        name=call.tool.tool, arguments=dict(call.arguments), input_responses=responses, request_state=state
+    )
+    return types.CallToolRequest(params=params)
 
 
 async def _outcome(connection: Connection, call: Call) -> dict[str, Any]:
@@ -145,6 +151,8 @@ async def _outcome(connection: Connection, call: Call) -> dict[str, Any]:
 def _result(connection: Connection, call: Call, raw: Mapping[str, Any]) -> CallResult:
     config = connection.config
     try:
+        if call.tool.ours:
+            return reading.result(call.tool, call.arguments, raw, config.max_text_bytes)
         result = types.CallToolResult.model_validate(raw, by_name=False)
     except ValidationError as error:
         said = " ".join(str(error).split())[:300]

@@ -34,6 +34,7 @@ from .following import Follower, Following
 from .forgiving import forgiving
 from .http import LOST, NOT_SENT
 from .ports import Sampler
+from .reading import with_ours
 from .settings import ServerConfig
 from .stdio import Tail, stdio_transport
 
@@ -261,11 +262,13 @@ class Connection:
         self.era = client.protocol_version if self._is_modern else "legacy"
         self.capabilities = client.server_capabilities
         self.instructions = client.instructions
+        listed: list[types.Tool] = []
         try:
-            self.tools = tool_infos(self.config.alias, await self._listed(client))
+            listed = await self._listed(client)
         except MCPError as error:
             if error.code != types.METHOD_NOT_FOUND or self.capabilities.tools is not None:
                 raise
+        self.tools = self._named(listed)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         config = self.config
@@ -311,7 +314,11 @@ class Connection:
         """Reads the tools again after the server said that they changed."""
         self.stale = False
         listed = await self.request(self._listed, "the list of tools", self.config.idle_timeout)
-        self.tools = tool_infos(self.config.alias, listed)
+        self.tools = self._named(listed)
+
+    def _named(self, listed: list[types.Tool]) -> tuple[ToolInfo, ...]:
+        alias = self.config.alias
+        return with_ours(alias, tool_infos(alias, listed), self.capabilities)
 
     async def _listed(self, client: Client) -> list[types.Tool]:
         return await pages(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)

@@ -41,6 +41,7 @@ class ToolInfo:
     open_world: bool
     title: str | None = None
     pin: str = ""  # what the tool says it is, in the form that is reviewed and compared
+    ours: bool = False  # it reads what else the server offers, in words of the host; no server can say so
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +82,7 @@ def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
             name=name,
             alias=alias,
             tool=tool.name,
-            description=_UNSEEN.sub("", tool.description or "")[:_MAX_DESCRIPTION],
+            description=visible(tool.description or "")[:_MAX_DESCRIPTION],
             input_schema=tool.input_schema,
             output_schema=tool.output_schema,
             read_only=read_only,
@@ -122,7 +123,7 @@ def call_result(
     resources = _named(result.content)
     structured = result.structured_content
     is_error = bool(result.is_error)
-    if output_schema is not None and not is_error and (wrong := _mismatch(structured, output_schema)):
+    if output_schema is not None and not is_error and (wrong := mismatch(structured, output_schema)):
         return CallResult(None, f"The tool answered off its own schema: {wrong}\n{text}", True, cut, attachments)
     if structured is not None and not isinstance(structured, dict):
         structured = {"value": structured}
@@ -139,7 +140,7 @@ def joined(blocks: Iterable[Any], max_text_bytes: int) -> tuple[str, bool, tuple
             texts.append(text)
         if attachment is not None:
             attachments.append(attachment)
-    text, cut = _limited(_UNSEEN.sub("", "\n".join(texts)), max_text_bytes)
+    text, cut = _limited(visible("\n".join(texts)), max_text_bytes)
     return text, cut, tuple(attachments)
 
 
@@ -159,6 +160,11 @@ def prompt_result(result: types.GetPromptResult, max_text_bytes: int) -> CallRes
     return CallResult(None, text, False, cut, attachments)
 
 
+def visible(text: str) -> str:
+    """Without characters that nobody sees."""
+    return _UNSEEN.sub("", text)
+
+
 def _named(blocks: Iterable[Any]) -> tuple[str, ...]:
     """The resources that content blocks hold or point to, each once."""
     found = [b.uri for b in blocks if isinstance(b, types.ResourceLink)]
@@ -166,8 +172,8 @@ def _named(blocks: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(uri) for uri in found))
 
 
-def _mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:
-    """What is wrong with a structured answer. A schema that leads elsewhere, or is none, can say nothing."""
+def mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:
+    """What does not fit a schema, or None. A schema that leads elsewhere, or is none, can say nothing."""
     if structured is None:
         return "it came without the structured content that it promises"
     try:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, Self
 import mcp_types as types
 from mcp import Client
 
-from . import auth
+from . import auth, reading
 from . import skills as published
 from .auth import Session
 from .calls import Limits, OnProgress
 from .config import read_config
 from .connection import Connection, Profile, pages
-from .content import CallResult, ToolInfo, prompt_result, resource_result
+from .content import CallResult, ToolInfo, mismatch, prompt_result, resource_result
 from .discovery import OAuthFailure
 from .egress import sign_in_client
 from .errors import McpFailure, ProtocolFailure, ServerDown, SignInFailed, UnknownTool
@@ -135,9 +135,14 @@ class McpHost:
     ) -> CallResult:
         """Calls `mcp__<alias>__<tool>`; a failure of the tool itself is a result, everything else an McpFailure."""
         server, tool = await self._found(name, caller)
-        return await server.call(
-            tool, arguments, _limits(server.config, caller, idle_timeout, total_timeout), on_progress
-        )
+        if tool.ours:
+            wrong = mismatch(dict(arguments), tool.input_schema)
+            if wrong is not None:
+                return CallResult(None, f"{tool.tool} was not called: {wrong}", True)
+            if tool.tool in (reading.LIST_RESOURCES, reading.LIST_PROMPTS):
+                return await self._listing(tool, str(arguments.get("query", "")), caller)
+        limits = _limits(server.config, caller, idle_timeout, total_timeout)
+        return _followed(server, tool, await server.call(tool, arguments, limits, on_progress))
 
     async def resume(
         self,
@@ -149,13 +154,24 @@ class McpHost:
     ) -> CallResult:
         """Goes on with a parked call, also one of another process; it may be parked again."""
         server, tool = await self._found(parked.name, caller)
-        return await server.resume(tool, parked, answers or {}, _limits(server.config, caller), on_progress)
+        limits = _limits(server.config, caller)
+        return _followed(server, tool, await server.resume(tool, parked, answers or {}, limits, on_progress))
 
     async def give_up(self, parked: Parked, *, caller: Caller | None = None) -> None:
         """Nobody waits for this call any more; its server is told, where it is still at it."""
         await self._of(parked.name, caller).give_up(parked)
 
     # ---- what else servers offer
+
+    async def _listing(self, tool: ToolInfo, query: str, caller: Caller | None) -> CallResult:
+        """A list as a tool of ours gives it."""
+        alias = tool.alias
+        most = self.config(alias).max_text_bytes
+        if tool.tool == reading.LIST_PROMPTS:
+            return reading.prompt_list(await self.prompts(alias, caller=caller), query, most)
+        resources = await self.resources(alias, caller=caller)
+        templates = await self.resource_templates(alias, caller=caller)
+        return reading.resource_list(resources, templates, query, most)
 
     async def resources(self, alias: str, *, caller: Caller | None = None) -> tuple[types.Resource, ...]:
         return await self._list(alias, caller, "resources", Client.list_resources, lambda page: page.resources)
@@ -364,6 +380,13 @@ def _limits(
     # Only a run can come back to a call.
     park = config.park_after if caller is not None and caller.run is not None else None
     return Limits(idle or config.idle_timeout, total or config.total_timeout, park)
+
+
+def _followed(server: Server, tool: ToolInfo, result: CallResult) -> CallResult:
+    """What a tool of ours read is followed, as after `read_resource`; of others the caller decides."""
+    if tool.ours:
+        server.follow(result.resources)
+    return result
 
 
 __all__ = ["McpHost", "ServerDown", "ServerStatus"]

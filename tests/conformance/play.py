@@ -118,6 +118,8 @@ def planned(tools: tuple[ToolInfo, ...], context: dict) -> list[tuple[str, dict]
         return [(names[c["name"]].name, c["arguments"]) for c in context["toolCalls"] if c["name"] in names]
     calls = []
     for tool in tools:
+        if tool.ours:  # the scenario is about the server's own
+            continue
         arguments = filled(dict(tool.input_schema))
         if tool.tool == "json_schema_echo":
             arguments = {"schema": next(t.input_schema for t in tools if t is not tool)}

@@ -136,7 +136,7 @@ async def started(host: McpHost, probe: Probe, row: Row) -> int | None:
     finally:
         row.start_s = time.monotonic() - began
     status = next(s for s in host.status() if s.alias == probe.alias)
-    row.state, row.era, row.tools = "ready", status.era or "", len(tools)
+    row.state, row.era, row.tools = "ready", status.era or "", sum(not tool.ours for tool in tools)
     return next(iter(children() - before), None)
 
 

@@ -41,7 +41,7 @@ def context(db, home, run_id="run-a", agent="worker", call_id="toolu_1", **more)
     )  # fmt: skip
 
 
-async def use(tools, ctx, name, **args):
+async def use(tools, ctx, name, /, **args):
     """Call a tool by name with arguments as a model gives them."""
     tool = tools[name] if isinstance(tools, dict) else tools.get(name)
     return await tool.run(ctx, tool.parse(args))

@@ -173,7 +173,9 @@ class Catalogue:
 
     async def _review(self, alias: str, told: tuple[ToolInfo, ...], *, complete: bool) -> None:
         policy, known = self.policies[alias], self._pins.get(alias, {})
-        others = [name for other, found in self._pins.items() if other != alias for name in found]
+        # Ours are called the same at each server, so that a tool names one of them says nothing.
+        of_others = [found for other, found in self._pins.items() if other != alias]
+        others = [name for found in of_others for name, pin in found.items() if not pin.ours]
         now = pins.reviewed(
             known, told, pinned=policy.pinned, trusted=policy.trusted, others=others, complete=complete
         )

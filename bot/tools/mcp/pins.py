@@ -24,6 +24,11 @@ class Pin:
     offered: Json | None  # what the server says now, when that is something else
     flags: tuple[str, ...] = ()  # for the reviewer's eye
 
+    @property
+    def ours(self) -> bool:
+        """Whether what was accepted is a tool of the host's own."""
+        return bool((self.accepted or {}).get("ours"))
+
 
 def definition(info: ToolInfo) -> Json:
     """All of a tool that an agent or the gate goes by, as it is kept."""
@@ -56,16 +61,19 @@ def reviewed(
     """The pins after a server has told its tools.
 
     The first time all is accepted, but for what carries a flag and comes from a server that is not trusted. Later,
-    what is new or differs waits for a person. `complete`: a tool that is missing is gone.
+    what is new or differs waits for a person, also a tool of the server in the place of one of ours; ours never wait.
+    `complete`: a tool that is missing is gone.
     """
-    first, others = not known, tuple(others)
+    first, others = all(pin.ours for pin in known.values()), tuple(others)
     now: dict[str, Pin] = {}
     for info in infos:
-        told, sha, marks = definition(info), info.fingerprint, flags(info.pin, others)
+        told, sha = definition(info), info.fingerprint
+        marks = () if info.ours else flags(info.pin, others)
         old = known.get(info.tool)
         accepted, before = (old.accepted, old.sha256) if old is not None else (None, "")
-        same = accepted is not None and before == sha
-        if not pinned or same or (first and (trusted or not marks)):
+        same = old is not None and accepted is not None and before == sha and not old.ours
+        fresh = first and old is None and (trusted or not marks)
+        if info.ours or not pinned or same or fresh:
             now[info.tool] = Pin(info.tool, "accepted", sha, told, None, marks)
         elif old is not None and old.status == "rejected" and (old.offered or {}).get("pin") == info.pin:
             now[info.tool] = old
