@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check drill-kill drill-slack bench-slack bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents beancount
+.PHONY: setup demo test check drill-kill drill-takeover drill-slack bench-slack bench-loop bench-cost bench-truth bench-google conformance conformance-servers conformance-slack screenshots clean bench-documents beancount
 
 setup: $(READY)
 
@@ -42,6 +42,10 @@ drill-kill: setup
 	$(BIN)/cadre drill kill --work close --points $(POINTS) --seed 1
 	$(BIN)/cadre drill kill --work launch --points 6 --kills 5 --seed 1
 	$(BIN)/cadre drill kill --work day --seed 1
+
+# How long it takes until the work of a lost worker is another's, on SQLite and PostgreSQL.
+drill-takeover: setup
+	$(BIN)/python -m tests.scenarios.two_workers
 
 # Hours of live runs, and two thousand runs whose answers get lost, on a virtual clock.
 drill-slack: setup

@@ -32,7 +32,7 @@ PER_MINUTE = {
 DEFAULT_PER_MINUTE = 20
 UNCOUNTED = 60_000  # calls a minute to a local Slack without limits
 SPARE = 1  # calls of each minute left unused: what is paced here arrives there a little closer together
-BURSTS = {"chat.update": 3.0}  # the rest comes evenly, so that cards of many runs stay young
+BURSTS = {"chat.update": 2.0}  # the rest comes evenly, so that cards of many runs stay young
 CHANNEL_S = 1.05  # between two posts in one channel, counted from Slack's answer
 RESERVE = 1.0  # what results may still use when progress has spent the rest
 TICK_S = 1e-6  # less is no time to wait for
@@ -108,7 +108,13 @@ class Turns:
         return 0.0
 
     def leave(self, holder: str) -> None:
-        self.line.pop(holder, None)
+        """Give a place up; who stands behind it moves on."""
+        mine = self.line.pop(holder, None)
+        if mine is None:
+            return
+        for one in self.line.values():
+            one.at -= self.gap if one.at > mine.at else 0.0
+        self.last -= self.gap
 
 
 class Budgets:

@@ -28,6 +28,8 @@ from bot.store import points, schema
 from bot.store.fast import Statement, driver_of
 
 T = TypeVar("T")
+AGAIN = 3  # tries of a write that PostgreSQL took back because it and another waited for each other
+TAKEN_BACK = ("40P01", "40001")  # deadlock, serialization failure: nothing of it was done
 TOGETHER = 64  # writes that share a commit at the most
 FROZEN_MS = 2_000  # milliseconds that a transaction may idle; ours hold no I/O
 BLOB_OVER = 8_000  # bytes; larger values are content-addressed
@@ -157,16 +159,16 @@ class Database:
                 own.close()
                 return
 
-    def _commit(self, own: _Kept, works: list[Callable[[Tx], Any]]) -> list[Any]:
+    def _commit(self, own: _Kept, works: list[Callable[[Tx], Any]], tries: int = AGAIN) -> list[Any]:
         """Run works in one transaction; gives each one's result, or the exception it raised as a `_Raised`."""
         try:
             return self._transact(own.connection(), lambda tx: [work(tx) for work in works])
         except Exception as error:
             if not isinstance(error, CadreError):
                 own.close()  # it may be broken; the next write opens another
-            if len(works) == 1:
+            if len(works) == 1 and not (tries > 1 and _taken_back(error)):
                 return [_Raised(error)]
-        return [result for work in works for result in self._commit(own, [work])]
+        return [result for work in works for result in self._commit(own, [work], tries - (len(works) == 1))]
 
     def write_now(self, work: Callable[[Tx], T], point: bool = True) -> T:
         """The same at once, from a thread of the caller's own. `point` False keeps a heartbeat out of the drill."""
@@ -220,6 +222,10 @@ class Database:
         for own in self._kept:
             own.close()
         self.engine.dispose()
+
+
+def _taken_back(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in TAKEN_BACK
 
 
 class _Kept:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, and_, delete, func, select, update
 
 from bot.store.database import Tx
 from bot.store.mcp_tables import mcp_server, mcp_tool
@@ -28,18 +28,21 @@ def seen(tx: Tx, server: str, *, fingerprint: str, state: str, era: str = "", er
     """How a server is doing; a protocol era once learned is kept."""
     told = {"fingerprint": fingerprint, "state": state, "error": error, "seen_at": tx.now()}
     told |= {"era": era} if era else {}
-    here = mcp_server.c.server == server
-    if not tx.execute(update(mcp_server).where(here).values(**told)).rowcount:
-        tx.execute(insert(mcp_server).values(team_id=ANY, server=server, **{"era": "", **told}))
+    _put(tx, mcp_server, {"team_id": ANY, "server": server}, told, {"era": ""})
 
 
 def keep_tools(tx: Tx, server: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Write a server's tools as they stand now: tool -> status, sha256, accepted, offered, flags."""
-    for tool, row in rows.items():
-        here = and_(mcp_tool.c.server == server, mcp_tool.c.tool == tool)
-        told = {**row, "seen_at": tx.now()}
-        if not tx.execute(update(mcp_tool).where(here).values(**told)).rowcount:
-            tx.execute(insert(mcp_tool).values(team_id=ANY, server=server, tool=tool, decided_by="", **told))
+    for tool, row in sorted(rows.items()):  # in one order, or two workers could wait for each other
+        key = {"team_id": ANY, "server": server, "tool": tool}
+        _put(tx, mcp_tool, key, {**row, "seen_at": tx.now()}, {"decided_by": ""})
+
+
+def _put(tx: Tx, table: Table, key: Mapping[str, str], told: Mapping[str, Any], fresh: Mapping[str, Any]) -> None:
+    """Write a row, which another worker may be writing for the first time just now; `fresh` is for a new one."""
+    change = update(table).where(*(table.c[name] == value for name, value in key.items())).values(**told)
+    if not tx.execute(change).rowcount and not tx.add(table, **{**key, **fresh, **told}):
+        tx.execute(change)
 
 
 def forget(tx: Tx, server: str) -> None:

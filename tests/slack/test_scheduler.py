@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +38,7 @@ def test_no_minute_ever_sees_more_calls_than_its_limit(gaps, method):
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.integers(0, 19), min_size=200, max_size=400))
+@given(st.lists(st.integers(0, 19), min_size=800, max_size=1_600))
 def test_every_card_gets_its_turn_within_one_round_however_often_others_ask(eager):
     budgets, now = Budgets(), 0.0
     bucket, turns = budgets.method("T1", "chat.update", now), budgets.turns("T1", "chat.update", now)
@@ -48,7 +49,17 @@ def test_every_card_gets_its_turn_within_one_round_however_often_others_ask(eage
                 bucket.take()
                 assert now - shown[card] < 30
                 shown[card] = now
-        now += 0.4
+        now += 0.1
+
+
+def test_who_leaves_the_line_lets_those_behind_move_on():
+    budgets, now = Budgets(), 100.0
+    turns = budgets.turns("T1", "chat.update", now)
+    waits = {card: turns.ask(card, now, now, 0.0) for card in ("a", "b", "c", "d")}
+    turns.leave("b")
+    assert turns.ask("c", now, now, 0.0) == pytest.approx(waits["b"])
+    assert turns.ask("d", now, now, 0.0) == pytest.approx(waits["c"])
+    assert turns.ask("e", now, now, 0.0) == pytest.approx(waits["d"])
 
 
 def test_posts_in_one_channel_keep_their_second_and_other_channels_do_not_wait(tmp_path):

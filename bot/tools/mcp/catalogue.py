@@ -163,6 +163,11 @@ class Catalogue:
             self._down[alias] = words
             self.changed(alias)
             return False
+        except self.db.trouble as error:
+            log.warning("the database does not answer", error=str(error))
+            self._down[alias] = "what it offers could not be kept; it is tried again"
+            self.changed(alias)
+            return False
         self._down.pop(alias, None)
         return True
 
