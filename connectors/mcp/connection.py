@@ -40,6 +40,7 @@ from .stdio import Tail, stdio_transport
 
 T = TypeVar("T")
 
+_GLANCE_S = 2.0  # for a look whether there is anything to read
 _MAX_PAGES = 100
 _MAX_ITEMS = 5_000
 _RELISTEN_S = (1.0, 60.0)
@@ -88,6 +89,7 @@ class Connection:
         self._mode = era or config.mode
         self._is_modern = self._mode in MODERN_PROTOCOL_VERSIONS
         self._following = following
+        self._to_read = (False, False)
         self._sign_in = session
         self._client: Client | None = None
         self._closing = asyncio.Event()
@@ -268,7 +270,28 @@ class Connection:
         except MCPError as error:
             if error.code != types.METHOD_NOT_FOUND or self.capabilities.tools is not None:
                 raise
+        self._to_read = await self._holds(client)
         self.tools = self._named(listed)
+
+    async def _holds(self, client: Client) -> tuple[bool, bool]:
+        """Whether there is a resource or template, and a prompt: many servers declare both and have none."""
+        lists: tuple[list[Callable[[], Awaitable[Any]]], ...] = ([], [])
+        if self.capabilities.resources is not None:
+            lists[0].extend((client.list_resources, client.list_resource_templates))
+        if self.capabilities.prompts is not None:
+            lists[1].append(client.list_prompts)
+        found = [[await self._any(ask) for ask in asks] for asks in lists]
+        return any(found[0]), any(found[1])
+
+    async def _any(self, ask: Callable[[], Awaitable[Any]]) -> bool:
+        """Whether the first page of a list holds anything; one that fails costs the tools of ours, not the start."""
+        try:
+            async with asyncio.timeout(_GLANCE_S):
+                page = await ask()
+        except (TimeoutError, MCPError, ValidationError, RuntimeError):
+            return False
+        told = ("resources", "resource_templates", "prompts")
+        return any(getattr(page, name, None) for name in told) or bool(page.next_cursor)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         config = self.config
@@ -318,7 +341,8 @@ class Connection:
 
     def _named(self, listed: list[types.Tool]) -> tuple[ToolInfo, ...]:
         alias = self.config.alias
-        return with_ours(alias, tool_infos(alias, listed), self.capabilities)
+        resources, prompts = self._to_read
+        return with_ours(alias, tool_infos(alias, listed), resources=resources, prompts=prompts)
 
     async def _listed(self, client: Client) -> list[types.Tool]:
         return await pages(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)

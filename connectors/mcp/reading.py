@@ -59,12 +59,9 @@ _PROMPTS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 }
 
 
-def with_ours(
-    alias: str, infos: tuple[ToolInfo, ...], capabilities: types.ServerCapabilities
-) -> tuple[ToolInfo, ...]:
-    """A server's tools, and ours for what else it declares; a tool of its own goes before ours of the same name."""
-    told = _RESOURCES if capabilities.resources is not None else {}
-    told = told | (_PROMPTS if capabilities.prompts is not None else {})
+def with_ours(alias: str, infos: tuple[ToolInfo, ...], *, resources: bool, prompts: bool) -> tuple[ToolInfo, ...]:
+    """A server's tools, and ours for what else it has; a tool of its own goes before ours of the same name."""
+    told = (_RESOURCES if resources else {}) | (_PROMPTS if prompts else {})
     taken = {info.name for info in infos}
     return (
         *infos,

@@ -15,7 +15,7 @@ from bot.store import callers
 from bot.store.mcp_tables import mcp_tool
 from connectors.mcp import McpHost
 from tests.tools.harness import run_row, store
-from tests.tools.test_pins import OURS, SERVER, TOOLS, connected
+from tests.tools.test_pins import SERVER, TOOLS, connected
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def cadre(tmp_path, monkeypatch, capsys):
 def test_servers_are_listed_tested_and_their_changes_shown_and_decided(cadre, tmp_path):
     code, out = cadre("mcp", "test", "--json")
     told = {one["alias"]: one for one in json.loads(out)["servers"]}
-    assert code == 1 and (told["fix"]["state"], told["fix"]["tools"]) == ("ready", 2 + len(OURS))
+    assert code == 1 and (told["fix"]["state"], told["fix"]["tools"]) == ("ready", 2)
     assert told["dies"]["state"] == "down" and "the key is missing" in told["dies"]["error"]
     assert "bad" not in told and "hush" not in out and json.loads(out)["problems"]
 
@@ -62,7 +62,7 @@ def test_servers_are_listed_tested_and_their_changes_shown_and_decided(cadre, tm
         db.write_now(lambda tx: tx.execute(update(mcp_tool).where(mcp_tool.c.tool == "look").values(**change)))
     code, out = cadre("mcp", "list", "--json")
     (fix,) = [one for one in json.loads(out)["servers"] if one["alias"] == "fix"]
-    assert (code, fix["state"], fix["era"], fix["tools"]) == (0, "ready", "2026-07-28", 1 + len(OURS))
+    assert (code, fix["state"], fix["era"], fix["tools"]) == (0, "ready", "2026-07-28", 1)
     assert [one["tool"] for one in fix["review"]] == ["look"]
     _, out = cadre("mcp", "approve", "fix")
     assert "Now it deletes." in out and "!! reads like an instruction" in out

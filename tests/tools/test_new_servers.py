@@ -12,7 +12,6 @@ from bot.tools.mcp import catalogue
 from bot.tools.mcp.tools import McpTools
 from bot.tools.registry import Registry
 from tests.tools.harness import run_row, store
-from tests.tools.test_pins import with_ours
 
 SLOW = """
 import os, sys, time
@@ -57,7 +56,7 @@ def test_who_needs_a_slow_server_by_name_waits_for_it_and_nobody_else_does(tmp_p
         assert not waits.done()
         gate.touch()
         await waits
-        assert registry.allowed(NAMED) == [f"mcp__slow__{name}" for name in with_ours("look")]
+        assert registry.allowed(NAMED) == ["mcp__slow__look"]
 
     played(tmp_path, {"slow": slow}, scenario)
 

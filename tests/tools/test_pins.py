@@ -32,8 +32,6 @@ for name, description in json.load(open(sys.argv[1])).items():
     server.add_tool(made, name=name, description=description)
 server.run()
 """
-# A server that is made with the library says that it has resources and prompts, so our tools stand beside its own.
-OURS = ("get_prompt", "list_prompts", "list_resources", "read_resource")
 TOOLS = {"look": "Look at a thing.", "change": "Change a thing."}
 
 
@@ -74,10 +72,6 @@ def names(registry):
     return [name.removeprefix("mcp__fix__") for name in registry.allowed(("mcp__fix__*",))]
 
 
-def with_ours(*tools):
-    return sorted((*tools, *OURS))
-
-
 def waiting(db):
     return {r["tool"]: pin_of(r) for r in db.read_now(lambda c: servers.tools(c, "fix")) if r["status"] == "review"}
 
@@ -87,16 +81,16 @@ def test_a_changed_or_new_tool_waits_with_a_diff_until_somebody_accepts_it(db, t
 
     async def scenario():
         async with connected(tmp_path, db, TOOLS) as registry:
-            assert names(registry) == with_ours("change", "look")
+            assert names(registry) == ["change", "look"]
         async with connected(tmp_path, db, changed) as registry:
-            assert names(registry) == with_ours("change", "look")  # from the store: the server was not asked yet
+            assert names(registry) == ["change", "look"]  # from the store: the server was not asked yet
             ctx = context(db, tmp_path)
             refused = await use(registry, ctx, "mcp__fix__change", what="x")
             assert refused.is_error and "cadre mcp approve fix" in refused.content["error"]
             assert (await use(registry, context(db, tmp_path, call_id="t2"), "mcp__fix__look", what="y")).content[
                 "ok"
             ]
-            assert names(registry) == with_ours("look")
+            assert names(registry) == ["look"]
             assert "an operator has to look at it" in registry.missing("mcp__fix__change", ("mcp__*",))
         held = waiting(db)
         assert set(held) == {"change", "third"} and any("always call" in f.lower() for f in held["change"].flags)
@@ -107,7 +101,7 @@ def test_a_changed_or_new_tool_waits_with_a_diff_until_somebody_accepts_it(db, t
         assert db.write_now(lambda tx: servers.decide(tx, "fix", "third", third, accept=False, by="operator"))
         async with connected(tmp_path, db, changed) as registry:
             done = await use(registry, context(db, tmp_path, call_id="t3"), "mcp__fix__change", what="x")
-            assert done.content["ok"] and names(registry) == with_ours("change", "look")
+            assert done.content["ok"] and names(registry) == ["change", "look"]
             assert "rejected" in registry.missing("mcp__fix__third", ("mcp__*",))
 
     asyncio.run(scenario())
@@ -118,7 +112,7 @@ def test_on_first_use_only_tools_that_carry_a_flag_wait(db, tmp_path):
 
     async def scenario():
         async with connected(tmp_path, db, hidden) as registry:
-            assert names(registry) == with_ours("change", "look")
+            assert names(registry) == ["change", "look"]
 
     asyncio.run(scenario())
     assert set(waiting(db)) == {"odd", "shadow"}
@@ -134,7 +128,7 @@ def test_a_server_that_hangs_or_dies_costs_its_own_tools_and_delays_nobody(db, t
 
     async def scenario():
         async with connected(tmp_path, db, TOOLS, hangs=hangs, dies=dies, wrong={"command": 7}) as registry:
-            assert names(registry) == with_ours("change", "look")
+            assert names(registry) == ["change", "look"]
             await until(lambda: len(db.read_now(servers.known)) == 3)
         known = db.read_now(servers.known)
         assert {a: row["state"] for a, row in known.items()} == {"fix": "ready", "hangs": "down", "dies": "down"}
