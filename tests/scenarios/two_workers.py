@@ -129,8 +129,9 @@ def half_done(home, url, ending):
 
 
 def taken_over(rows, held, patience_s=20):
-    """Wait until all that was held is somebody else's."""
-    query = "select 1 from agent where id = :id and epoch > :epoch"
+    """Wait until all that was held is somebody else's, or asleep: it may have let go with its very last breath."""
+    asleep = "lease_owner is null and wake_seq = slept_seq"
+    query = f"select 1 from agent where id = :id and (epoch > :epoch or {asleep})"
     until(lambda: all(rows(query, id=row.id, epoch=row.epoch) for row in held), patience_s=patience_s)
 
 
