@@ -84,7 +84,6 @@ class Process:
         if self.surface:
             self._slack = await self._start_slack()
         await asyncio.to_thread(self.dispatcher.start)
-        garbage.leave_loaded()
 
     def _routes(self, app: web.Application, pages: Environment, base_url: str) -> None:
         """What else is served beside the pages: where people come to sign in at connected servers."""
@@ -147,6 +146,7 @@ async def serve(settings: Settings, *, surface: bool, worker: bool, http_port: i
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave.set)
     await process.start()
+    garbage.leave_loaded()  # here: what is loaded by whoever holds a Process among other things is not ours to keep
     log.info("ready", surface=surface, worker=worker, http=process.base_url)
     with contextlib.suppress(asyncio.CancelledError):
         await leave.wait()

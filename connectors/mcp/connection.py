@@ -275,23 +275,20 @@ class Connection:
 
     async def _holds(self, client: Client) -> tuple[bool, bool]:
         """Whether there is a resource or template, and a prompt: many servers declare both and have none."""
-        lists: tuple[list[Callable[[], Awaitable[Any]]], ...] = ([], [])
-        if self.capabilities.resources is not None:
-            lists[0].extend((client.list_resources, client.list_resource_templates))
-        if self.capabilities.prompts is not None:
-            lists[1].append(client.list_prompts)
-        found = [[await self._any(ask) for ask in asks] for asks in lists]
-        return any(found[0]), any(found[1])
+        can = self.capabilities
+        resources = can.resources is not None and (
+            await self._any(client.list_resources, "resources")
+            or await self._any(client.list_resource_templates, "resource_templates")
+        )
+        return resources, can.prompts is not None and await self._any(client.list_prompts, "prompts")
 
-    async def _any(self, ask: Callable[[], Awaitable[Any]]) -> bool:
+    async def _any(self, ask: Callable[[], Awaitable[Any]], of: str) -> bool:
         """Whether the first page of a list holds anything; one that fails costs the tools of ours, not the start."""
         try:
             async with asyncio.timeout(_GLANCE_S):
-                page = await ask()
+                return bool(getattr(await ask(), of))
         except (TimeoutError, MCPError, ValidationError, RuntimeError):
             return False
-        told = ("resources", "resource_templates", "prompts")
-        return any(getattr(page, name, None) for name in told) or bool(page.next_cursor)
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         config = self.config

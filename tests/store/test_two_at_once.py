@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from bot.store import servers
 from bot.store.database import Database
+from tests.scenarios.standins import until
 from tests.scenarios.two_workers import Rows, database
 
 TOOL = {"status": "accepted", "sha256": "a", "accepted": {}, "offered": None, "flags": []}
@@ -45,8 +46,8 @@ def test_a_server_that_two_workers_meet_at_once_is_kept_once_and_neither_fails(u
         servers.seen(tx, "ledger", fingerprint="f", state="ready")
         servers.keep_tools(tx, "ledger", {"periods": TOOL})
         first_has_written.set()
-        while not rows("select 1 from pg_stat_activity where wait_event_type = 'Lock'"):
-            pass  # until the other one waits for this transaction
+        # until the other one waits for this transaction
+        until(lambda: rows("select 1 from pg_stat_activity where wait_event_type = 'Lock'"), patience_s=30)
 
     def second(tx):
         servers.seen(tx, "ledger", fingerprint="f", state="ready")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy import insert
 
 from bot.store import schema as t
 from bot.store.database import Database
+from bot.store.grants import Grants
+from bot.store.vault import Vault
 from bot.tools.base import ToolContext
+from bot.tools.mcp.tools import McpTools
+from bot.tools.registry import Registry
 from bot.workspace import Workspace
 
 
@@ -45,3 +51,24 @@ async def use(tools, ctx, name, /, **args):
     """Call a tool by name with arguments as a model gives them."""
     tool = tools[name] if isinstance(tools, dict) else tools.get(name)
     return await tool.run(ctx, tool.parse(args))
+
+
+@asynccontextmanager
+async def connected_servers(home, db, servers):
+    """The tools of these MCP servers as one process of Cadre has them."""
+    vault = Vault.open_home(home, "")
+    host = McpTools(servers, db, vault, Grants(db, vault), os.environ)
+    registry = Registry([], ready=host.catalogue.ready)
+    await host.begin(registry)
+    try:
+        yield registry
+    finally:
+        await host.close()
+
+
+async def until(holds):
+    async with asyncio.timeout(60):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.05)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +11,9 @@ import pytest
 
 from bot.policy.gate import Effect
 from bot.store import servers
-from bot.store.grants import Grants
-from bot.store.vault import Vault
 from bot.tools.mcp.pins import definition, pin_of, restored, reviewed
-from bot.tools.mcp.tools import McpTools
-from bot.tools.registry import Registry
 from connectors.mcp import ToolInfo
-from tests.tools.harness import context, run_row, store, use
+from tests.tools.harness import connected_servers, context, run_row, store, use
 
 SERVER = Path(__file__).parents[1] / "connectors" / "notes_server.py"
 OURS = ["get_prompt", "list_prompts", "list_resources", "read_resource"]
@@ -36,15 +31,9 @@ async def connected(home, db, has, **more):
     """A server of notes after a start of Cadre, with what it has."""
     (home / "has").write_text(has)
     fix = {"command": sys.executable, "args": [str(SERVER), str(home / "has")], "trusted": True, **more}
-    vault = Vault.open_home(home, "")
-    host = McpTools({"fix": fix}, db, vault, Grants(db, vault), os.environ)
-    registry = Registry([], ready=host.catalogue.ready)
-    await host.begin(registry)
-    await registry.ready(("mcp__fix__*",))
-    try:
+    async with connected_servers(home, db, {"fix": fix}) as registry:
+        await registry.ready(("mcp__fix__*",))
         yield registry
-    finally:
-        await host.close()
 
 
 def names(registry):

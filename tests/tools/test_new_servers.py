@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
-from bot.store.grants import Grants
-from bot.store.vault import Vault
 from bot.tools.mcp import catalogue
-from bot.tools.mcp.tools import McpTools
-from bot.tools.registry import Registry
-from tests.tools.harness import run_row, store
+from tests.tools.harness import connected_servers, run_row, store, until
 
 SLOW = """
 import os, sys, time
@@ -29,15 +24,8 @@ def played(home, servers, scenario):
     async def play():
         with store(home) as db:
             run_row(db, "run-a")
-            vault = Vault.open_home(home, "")
-            host = McpTools(servers, db, vault, Grants(db, vault), os.environ)
-            registry = Registry([], ready=host.catalogue.ready)
-            await host.begin(registry)
-            try:
-                async with asyncio.timeout(60):
-                    await scenario(registry)
-            finally:
-                await host.close()
+            async with asyncio.timeout(60), connected_servers(home, db, servers) as registry:
+                await scenario(registry)
 
     asyncio.run(play())
 
@@ -69,3 +57,21 @@ def test_of_a_server_that_does_not_start_an_agent_reads_why(tmp_path):
         assert "no-such-program" in told
 
     played(tmp_path, {"slow": {"command": "no-such-program"}}, scenario)
+
+
+def test_of_one_that_starts_later_nobody_reads_any_more_that_it_did_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "AGAIN_S", 0.05)
+    gate = tmp_path / "gate"
+    (tmp_path / "server.py").write_text(
+        SLOW.replace("while not", "if not").replace("time.sleep(0.02)", "sys.exit(1)")
+    )
+    slow = {"command": sys.executable, "args": [str(tmp_path / "server.py"), str(gate)]}
+
+    async def scenario(registry):
+        await registry.ready(NAMED)
+        assert "cannot be used" in registry.missing("mcp__slow__other", NAMED)
+        gate.touch()
+        await until(lambda: "cannot be used" not in registry.missing("mcp__slow__other", NAMED))
+        assert registry.allowed(NAMED) == ["mcp__slow__look"]
+
+    played(tmp_path, {"slow": slow}, scenario)

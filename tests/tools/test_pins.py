@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from contextlib import asynccontextmanager
 
@@ -13,14 +12,10 @@ import pytest
 from bot.policy.gate import Call as GateCall
 from bot.policy.gate import Effect, Verdict, decide
 from bot.store import servers
-from bot.store.grants import Grants
-from bot.store.vault import Vault
 from bot.tools.mcp.pins import difference, pin_of, restored, reviewed
 from bot.tools.mcp.policy import read_policy, tidied
-from bot.tools.mcp.tools import McpTools
-from bot.tools.registry import Registry
 from connectors.mcp import ToolInfo
-from tests.tools.harness import context, run_row, store, use
+from tests.tools.harness import connected_servers, context, run_row, store, until, use
 
 SERVER = """
 import json, sys
@@ -48,24 +43,10 @@ async def connected(home, db, tools, **entries):
     (home / "server.py").write_text(SERVER)
     (home / "tools.json").write_text(json.dumps(tools))
     fix = {"command": sys.executable, "args": [str(home / "server.py"), str(home / "tools.json")]}
-    vault = Vault.open_home(home, "")
-    host = McpTools({"fix": fix, **entries}, db, vault, Grants(db, vault), os.environ)
-    registry = Registry([], ready=host.catalogue.ready)
-    await host.begin(registry)
-    await registry.ready()
-    await until(lambda: registry.allowed(("mcp__fix__*",)))  # on a slow machine it takes longer than agents wait
-    try:
+    async with connected_servers(home, db, {"fix": fix, **entries}) as registry:
+        await registry.ready()
+        await until(lambda: registry.allowed(("mcp__fix__*",)))  # on a slow machine it takes longer than agents wait
         yield registry
-    finally:
-        await host.close()
-
-
-async def until(holds):
-    async with asyncio.timeout(60):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.05)
 
 
 def names(registry):

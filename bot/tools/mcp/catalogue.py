@@ -160,16 +160,18 @@ class Catalogue:
             words = str(error)
             log.error("mcp server not available", alias=alias, error=words)
             await self.db.write(lambda tx: self._seen(tx, alias, "down", words))
-            self._down[alias] = words
-            self.changed(alias)
-            return False
+            return self._unusable(alias, words)
         except self.db.trouble as error:
             log.warning("the database does not answer", error=str(error))
-            self._down[alias] = "what it offers could not be kept; it is tried again"
+            return self._unusable(alias, "what it offers could not be kept; it is tried again")
+        if self._down.pop(alias, ""):
             self.changed(alias)
-            return False
-        self._down.pop(alias, None)
         return True
+
+    def _unusable(self, alias: str, why: str) -> bool:
+        self._down[alias] = why
+        self.changed(alias)
+        return False
 
     async def _signs_in(self, alias: str) -> None:
         self.signs_in.add(alias)
