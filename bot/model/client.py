@@ -80,8 +80,10 @@ class AnthropicModel:
             api_key=api_key or "offline", base_url=base_url or None, max_retries=0, http_client=self._http
         )
         # The SDK knows address, credentials and version; building each request anew costs more than sending it.
-        self._url = f"{str(self._client.base_url).rstrip('/')}/v1/messages"
-        self._headers = {**self._client.default_headers, "accept": "text/event-stream"}
+        url = f"{str(self._client.base_url).rstrip('/')}/v1/messages"
+        headers = {**self._client.default_headers, "accept": "text/event-stream"}
+        self._blank = self._http.build_request("POST", url, headers=headers)
+        del self._blank.headers["content-length"]
 
     def head(
         self, *, system: list[Json], tools: list[Json], call: str = "", model: str = "", effort: str = ""
@@ -102,9 +104,8 @@ class AnthropicModel:
         """One streamed reply, built from its events."""
         points.reached("model:before", prompt.about)
         reply = Assembly()
-        request = self._http.build_request("POST", self._url, content=prompt.body(), headers=self._headers)
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._http.send(self._request(prompt.body()), stream=True)
             try:
                 if response.status_code != 200:
                     raise _refusal(response.status_code, response.headers, await response.aread())
@@ -121,6 +122,10 @@ class AnthropicModel:
             raise DependencyFailed(f"The model's reply broke off: {type(error).__name__}") from error
         points.reached("model:after", prompt.about)
         return reply.finished()
+
+    def _request(self, body: bytes) -> Any:
+        blank = self._blank
+        return type(blank)(blank.method, blank.url, headers=blank.headers, content=body, extensions=blank.extensions)
 
     def window(self, model: str = "") -> int:
         """Tokens that fit into a request; what `learn` heard, else a usual size."""

@@ -74,6 +74,7 @@ class Dispatcher:
     def start(self) -> None:
         """Begin to beat, to sweep and to listen; every kind must be registered before."""
         self.db.write_now(lambda tx: leases.beat(tx, self.owner, self.role), point=False)
+        self.db.lengthen_log()
         self._engine = DbosEngine(self._engine_url, tuple(self._handlers), self._activate_blocking, limit=AT_ONCE)
         for target in (self._beat, self._sweep):
             threading.Thread(target=target, name=f"dispatch{target.__name__}", daemon=True).start()

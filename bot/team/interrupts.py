@@ -6,14 +6,20 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, select
 
 from bot.store.database import Database
+from bot.store.fast import Statement
 from bot.store.leases import Claim
 from bot.store.schema import agent, run
 
 T = TypeVar("T")
 LOOK_S = 0.2  # how soon a stop reaches a call in flight
+HOLDS = Statement(
+    select(agent.c.epoch, run.c.control, run.c.status)
+    .join(run, run.c.id == agent.c.run_id)
+    .where(agent.c.id == bindparam("of"))
+)
 
 
 class Stopped(Exception):
@@ -65,8 +71,9 @@ def _ending(connection: Connection, held: tuple[Claim, ...]) -> list[Claim]:
 
     Whoever ends an agent from outside raises its epoch, and so does the next activation.
     """
-    over = or_(run.c.control == "stop", run.c.status.in_(("done", "failed", "stopped")))
-    runs = set(connection.execute(select(run.c.id).where(run.c.id.in_({c.run_id for c in held}), over)).scalars())
-    owned = select(agent.c.id, agent.c.epoch).where(agent.c.id.in_([c.agent_id for c in held]))
-    epochs = {row.id: row.epoch for row in connection.execute(owned)}
-    return [c for c in held if c.run_id in runs or epochs.get(c.agent_id) != c.epoch]
+    found = {claim: HOLDS.execute(connection, {"of": claim.agent_id}).fetchone() for claim in held}
+    return [claim for claim, row in found.items() if row is None or row[0] != claim.epoch or _over(*row[1:])]
+
+
+def _over(control: str, status: str) -> bool:
+    return control == "stop" or status in ("done", "failed", "stopped")

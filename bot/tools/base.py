@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -98,6 +99,10 @@ class Tool:
             )
             raise ModelMustRetry(f"{self.name} was not called: {wrong}.") from error
 
+    @cached_property
+    def _validator(self) -> Draft202012Validator:
+        return Draft202012Validator(self.schema, registry=NOTHING_FETCHED)
+
     def offered_in(self, channel: str) -> bool:
         return not self.channels or channel in self.channels
 
@@ -106,7 +111,7 @@ class Tool:
         if not self.schema:
             return
         try:
-            errors = list(Draft202012Validator(self.schema, registry=NOTHING_FETCHED).iter_errors(raw))
+            errors = list(self._validator.iter_errors(raw))
         except Exception:  # a schema that cannot be used is the server's: it judges its own arguments
             return
         if errors:

@@ -85,7 +85,9 @@ def frozen(workers, rows, url):
         pid = until(lambda: rows(query))[0].pid
         worker = next(w for w in workers if w.pid == pid)
         worker.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, pid, os.WSTOPPED)  # sent is not stopped: its threads run on until one has taken the signal
+        os.waitid(
+            os.P_PID, pid, os.WSTOPPED
+        )  # sent is not stopped: its threads run on until one has taken the signal
         held = [row for row in rows(query) if row.pid == pid]
         if held and free(url):
             return worker, held
