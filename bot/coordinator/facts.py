@@ -9,10 +9,11 @@ from sqlalchemy import Connection, func, select
 
 from bot.store import journal
 from bot.store import schema as t
-from bot.store.view import run_view
+from bot.store.view import cost_of
 from bot.types import Json
 
 CHECKS_SHOWN, DECISIONS_SHOWN = 3, 4
+DECIDED = ("plan.changed", "steer", "checked", "notice")  # rows of the journal that say why
 
 
 def status(connection: Connection, run: Any, now: float) -> Json:
@@ -20,7 +21,10 @@ def status(connection: Connection, run: Any, now: float) -> Json:
     agents = _rows(connection, t.agent, run["id"], t.agent.c.id)
     tasks = _rows(connection, t.task, run["id"], t.task.c.position)
     asked = _rows(connection, t.approval, run["id"], t.approval.c.asked_at)
-    calls = _rows(connection, t.tool_call, run["id"], t.tool_call.c.position)
+    under_way = select(t.tool_call.c.agent_id, t.tool_call.c.name).where(
+        t.tool_call.c.run_id == run["id"], t.tool_call.c.status == "intent"
+    )
+    calls = list(connection.execute(under_way.order_by(t.tool_call.c.position)).mappings())
     since = _last_rows(connection, run["id"])
     alive = [a for a in agents if a["kind"] == "agent" and a["status"] in ("live", "finishing")]
     return {
@@ -38,12 +42,13 @@ def status(connection: Connection, run: Any, now: float) -> Json:
              "for_s": max(0.0, now - x["asked_at"])}
             for x in asked if x["status"] == "pending"
         ],
-        "cost": dataclasses.asdict(run_view(connection, run["id"]).cost),
+        "cost": dataclasses.asdict(cost_of(connection, run["id"])),
     }  # fmt: skip
 
 
 def _doing(agent: Any, calls: list[Any]) -> Json:
-    """What an agent is at: a wait with whom it waits for, calls under way, a failing dependency, or thinking."""
+    """What an agent is at: a wait with whom it waits for, its calls of those under way, a failing dependency, or
+    thinking."""
     waiting = agent["waiting"] or {}
     if agent["status"] == "finishing":
         return {"does": "checks", "what": []}
@@ -53,13 +58,13 @@ def _doing(agent: Any, calls: list[Any]) -> Json:
         return {"does": "mail", "what": list(waiting.get("from") or [])}
     if waiting:
         return {"does": "answer", "what": []}
-    under_way = [c["name"] for c in calls if c["agent_id"] == agent["id"] and c["status"] == "intent"]
-    return {"does": "calls", "what": under_way} if under_way else {"does": "thinks", "what": []}
+    made = [c["name"] for c in calls if c["agent_id"] == agent["id"]]
+    return {"does": "calls", "what": made} if made else {"does": "thinks", "what": []}
 
 
 def why(connection: Connection, run: Any) -> Json:
     """The last decisions about a run: way of working, changes of plan and course, failed checks, refusals."""
-    notes = journal.rows(connection, run["id"])
+    notes = journal.rows(connection, run["id"], kinds=DECIDED)
     asked = _rows(connection, t.approval, run["id"], t.approval.c.asked_at)
     refused = connection.execute(
         select(t.decision.c.tool, t.decision.c.reason)

@@ -69,7 +69,7 @@ def known(connection: Connection, run_id: str) -> Known:
     )
     effects = connection.execute(select(t.effect).where(t.effect.c.run_id == run_id, t.effect.c.kind == "post"))
     return Known(
-        view=run_view(connection, run_id),
+        view=run_view(connection, run_id, proof=False),
         run=run,
         kind=run["kind"],
         decided={row.id: row.decided_at for row in approvals},

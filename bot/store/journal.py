@@ -110,11 +110,20 @@ def add_rows(
     tx.wake(f"{run_id}/_thread")
 
 
-def rows(connection: Connection, run_id: str, *, agent_id: str | None = None, after: int = 0) -> list[Json]:
-    """The run's rows in order (one agent's when named), bodies whole."""
+def rows(
+    connection: Connection,
+    run_id: str,
+    *,
+    agent_id: str | None = None,
+    kinds: Sequence[str] | None = None,
+    after: int = 0,
+) -> list[Json]:
+    """The run's rows in order (one agent's, or of some kinds, when named), bodies whole."""
     query = select(journal).where(journal.c.run_id == run_id, journal.c.seq > after).order_by(journal.c.seq)
     if agent_id is not None:
         query = query.where(journal.c.agent_id == agent_id)
+    if kinds is not None:
+        query = query.where(journal.c.kind.in_(kinds))
     found = [dict(row) for row in connection.execute(query).mappings()]
     for row in found:
         if row["blob"]:

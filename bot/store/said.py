@@ -9,6 +9,7 @@ from bot.types import Json, Said
 
 SHOWN = ("control.pause", "control.resume", "steer", "status", "why", "undo")
 PLANS = ("plan", "plan.changed")
+READ = (*SHOWN, *PLANS, "steer.answered", "undone", "run.ended")  # the kinds of rows it is told from
 
 
 def said(notes: Sequence[Any], mails: Sequence[Any], titles: Mapping[str, str]) -> tuple[Said, ...]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from bot.store import items, money
+from bot.store import items, journal, money
 from bot.store import schema as t
 from bot.store import surface_tables as st
 from bot.store.database import by_id
-from bot.store.said import said
+from bot.store.said import READ, said
 from bot.types import (
     SCHEMA,
     AgentInfo,
@@ -35,9 +35,12 @@ from bot.types import (
     ToolCall,
 )
 
+TOLD = ("notice", "checked", "budget.soft", *READ)  # the kinds of journal rows that a view is told from
 
-def run_view(connection: Connection, run_id: str) -> RunView:
-    """Everything about one run. Raises KeyError when there is no such run."""
+
+def run_view(connection: Connection, run_id: str, *, proof: bool = True) -> RunView:
+    """Everything about one run; without its proof (figures, findings, calls, evidence), which a long run has much of
+    and a thread does not show. Raises KeyError when there is no such run."""
     row = by_id(connection, t.run, run_id)
     if row is None:
         raise KeyError(run_id)
@@ -45,23 +48,26 @@ def run_view(connection: Connection, run_id: str) -> RunView:
     def rows(table: Any, *order: Any) -> list[Any]:
         return list(connection.execute(select(table).where(table.c.run_id == run_id).order_by(*order)).mappings())
 
-    notes = rows(t.journal, t.journal.c.seq)
+    def proofs(table: Any, *order: Any) -> list[Any]:
+        return rows(table, *order) if proof else []
+
+    notes = journal.rows(connection, run_id, kinds=TOLD)
     reading = items.progress(connection, run_id)
     tasks = tuple(_task(r, reading.get(r["owner"], "")) for r in rows(t.task, t.task.c.position))
     prefix = len(run_id) + 1
     return RunView(
         run=_info(row),
         summary_text=row["summary"],
-        figures=tuple(_figure(r) for r in rows(t.figure, t.figure.c.position)),
-        findings=tuple(_finding(r) for r in rows(t.finding, t.finding.c.position)),
+        figures=tuple(_figure(r) for r in proofs(t.figure, t.figure.c.position)),
+        findings=tuple(_finding(r) for r in proofs(t.finding, t.finding.c.position)),
         tasks=tasks,
         agents=tuple(_agent(r) for r in rows(t.agent, t.agent.c.id) if r["kind"] == "agent"),
         messages=tuple(_message(r, prefix) for r in rows(t.mail, t.mail.c.seq)),
         tool_calls=tuple(
-            _call(r) for r in rows(t.tool_call, t.tool_call.c.agent_id, t.tool_call.c.turn, t.tool_call.c.position)
+            _call(r) for r in proofs(t.tool_call, t.tool_call.c.agent_id, t.tool_call.c.turn, t.tool_call.c.position)
         ),
         approvals=tuple(_approval(r) for r in rows(t.approval, t.approval.c.asked_at, t.approval.c.id)),
-        evidence=tuple(_evidence(r) for r in sorted(rows(t.evidence), key=lambda r: int(r["id"][1:]))),
+        evidence=tuple(_evidence(r) for r in sorted(proofs(t.evidence), key=lambda r: int(r["id"][1:]))),
         artifacts=tuple(_artifact(r) for r in rows(t.artifact, t.artifact.c.created_at, t.artifact.c.id)),
         effects=tuple(
             Effect(r["op_key"], r["target"], r["applied_at"])
@@ -69,7 +75,7 @@ def run_view(connection: Connection, run_id: str) -> RunView:
             if r["kind"] == "write" and r["status"] == "done"
         ),
         coverage=items.coverage(connection, run_id) or _coverage(tasks),
-        cost=_cost(connection, run_id),
+        cost=cost_of(connection, run_id),
         budget=_budget(connection, row, notes),
         notices=tuple(r["body"]["text"] for r in notes if r["kind"] == "notice"),
         verified=_verified(notes),
@@ -205,7 +211,8 @@ def _coverage(tasks: tuple[Task, ...]) -> Coverage:
     )
 
 
-def _cost(connection: Connection, run_id: str) -> Cost:
+def cost_of(connection: Connection, run_id: str) -> Cost:
+    """What a run has spent so far."""
     s = t.spend.c
     sums = connection.execute(
         select(func.sum(s.input), func.sum(s.output), func.sum(s.cache_read), func.sum(s.cache_write)).where(
