@@ -22,9 +22,10 @@ from connectors.errors import (
     NotFound,
     RateLimited,
     SignInNeeded,
+    TooLarge,
     Unavailable,
 )
-from connectors.google.transport import Lost, NotReached, Transport
+from connectors.google.transport import MOST_BYTES, Lost, NotReached, Transport
 
 _DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 _APIS = {
@@ -71,6 +72,8 @@ class Services:
             return request(self._service(name)).execute(num_retries=0)
         except HttpError as error:
             raise _translated(error, what, wrote) from error
+        except TooLarge as error:
+            raise TooLarge(f"{what} is larger than {MOST_BYTES // 1024**2} MB and was not read.", name=what) from error
         except NotReached as error:
             raise Unavailable(f"Google cannot be reached for {what}: {error}") from error
         except Lost as error:

@@ -19,7 +19,7 @@ from google.auth.credentials import Credentials
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 
-from connectors.errors import SignInNeeded
+from connectors.errors import SignInNeeded, TooLarge
 
 SCOPES = (
     "https://www.googleapis.com/auth/drive",
@@ -30,6 +30,7 @@ MORE_SCOPES = {  # asked for when they are needed, so that nobody has to grant t
     "calendar": ("https://www.googleapis.com/auth/calendar.readonly",),
     "gmail": ("https://www.googleapis.com/auth/gmail.compose",),
 }
+MOST_BYTES = 64 * 1024 * 1024  # of an answer, unpacked; files that are read are smaller
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -54,6 +55,15 @@ def load_credentials(file: str) -> Credentials:
     except (OSError, ValueError, auth_errors.GoogleAuthError) as error:
         raise SignInNeeded(f"The Google credentials file cannot be used: {error}") from error
     return made
+
+
+def _whole(answer: httpx2.Response) -> bytes:
+    data = bytearray()
+    for part in answer.iter_bytes():
+        data += part
+        if len(data) > MOST_BYTES:
+            raise TooLarge()
+    return bytes(data)
 
 
 class _TokenResponse(auth_transport.Response):
@@ -95,11 +105,12 @@ class Transport:
         redirections: int = 0,
         connection_type: Any = None,
     ) -> tuple[httplib2.Response, bytes]:
-        """One request, sent once. Raises NotReached or Lost when there is no answer."""
+        """One request, sent once. Raises NotReached or Lost when there is no answer, TooLarge when it has no end."""
         sent = dict(headers or {})
         self._authorize(sent, method, uri)
         try:
-            answer = self._client.request(method, uri, content=body, headers=sent)
+            with self._client.stream(method, uri, content=body, headers=sent) as answer:
+                content = _whole(answer)
         except NOT_SENT as error:
             raise NotReached(str(error)) from error
         except httpx2.TransportError as error:
@@ -107,7 +118,7 @@ class Transport:
         kept = {k.lower(): v for k, v in answer.headers.items() if k.lower() != "content-encoding"}
         response = httplib2.Response({**kept, "status": str(answer.status_code)})
         response.reason = answer.reason_phrase
-        return response, answer.content
+        return response, content
 
     def _authorize(self, headers: dict[str, str], method: str, uri: str) -> None:
         if self._token is not None:
