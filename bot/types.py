@@ -108,7 +108,7 @@ class Task:
     depends_on: tuple[str, ...]
     criteria: tuple[str, ...]
     checks: tuple[Check, ...]
-    progress: str = ""  # of bulk work that its owner asked for, in words
+    progress: str = ""  # of bulk work or of a call that its owner asked for, in words
 
 
 @dataclass(frozen=True)

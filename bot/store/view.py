@@ -35,7 +35,13 @@ from bot.types import (
     ToolCall,
 )
 
-TOLD = ("notice", "checked", "budget.soft", *READ)  # the kinds of journal rows that a view is told from
+TOLD = (
+    "notice",
+    "checked",
+    "budget.soft",
+    "call.progress",
+    *READ,
+)  # the kinds of journal rows that a view is told from
 
 
 def run_view(connection: Connection, run_id: str, *, proof: bool = True) -> RunView:
@@ -52,8 +58,8 @@ def run_view(connection: Connection, run_id: str, *, proof: bool = True) -> RunV
         return rows(table, *order) if proof else []
 
     notes = journal.rows(connection, run_id, kinds=TOLD)
-    reading = items.progress(connection, run_id)
-    tasks = tuple(_task(r, reading.get(r["owner"], "")) for r in rows(t.task, t.task.c.position))
+    doing = {**_said_of_calls(connection, run_id, notes), **items.progress(connection, run_id)}
+    tasks = tuple(_task(r, doing.get(r["owner"], "")) for r in rows(t.task, t.task.c.position))
     prefix = len(run_id) + 1
     return RunView(
         run=_info(row),
@@ -126,6 +132,17 @@ def _verified(notes: list[Any]) -> tuple[Check, ...]:
             held = row["body"]["passed"] and all(check["passed"] for check in last)
             last = [*last, *row["body"]["checks"]] if held else list(row["body"]["checks"])
     return _checks(last)
+
+
+def _said_of_calls(connection: Connection, run_id: str, notes: list[Any]) -> dict[str, str]:
+    """What was said last about a call that is under way, by the agent's name."""
+    told = {(r["body"]["agent"], r["body"]["call"]): r["body"]["text"] for r in notes if r["kind"] == "call.progress"}
+    if not told:
+        return {}
+    c = t.tool_call.c
+    going = connection.execute(select(c.agent_id, c.id).where(c.run_id == run_id, c.status == "intent"))
+    found = [(row.agent_id.rsplit("/", 1)[-1], row.id) for row in going]
+    return {one[0]: told[one] for one in found if one in told}
 
 
 def _task(r: Any, progress: str) -> Task:

@@ -23,6 +23,7 @@ from bot.tools.mcp import answers
 from bot.tools.mcp.catalogue import SIGNS_IN, Catalogue, Eras
 from bot.tools.mcp.followed import Followed
 from bot.tools.mcp.policy import read_policy, tidied
+from bot.tools.mcp.progress import telling
 from bot.tools.mcp.questions import Interview
 from bot.tools.mcp.waiting import OPEN_S, Waiting, WaitingCalls
 from bot.tools.registry import Registry
@@ -182,14 +183,16 @@ class McpTools:
 
     # -- calls that wait --------------------------------------------------------------------------------------------
 
-    def _parks(self, ctx: ToolContext, alias: str, caller: Caller, parked: Parked, begun_at: float) -> Outcome:
-        """Sleep until a person has answered, or until it is time to look at a job again."""
+    def _parks(
+        self, ctx: ToolContext, alias: str, caller: Caller, parked: Parked, begun_at: float, heard: str | None = None
+    ) -> Outcome:
+        """Sleep until a person has answered, or until it is time to look at a job again; `heard` was told before."""
         interview = Interview(parked)
         waiting = Waiting(parked.kind, alias, caller.principal, interview, "", "asked", begun_at)
         ask = interview.next(alias)
         if ask is not None:
             return self._waiting.asks(ctx, waiting, interview, ask)
-        return self._waiting.works_on(ctx, waiting)
+        return self._waiting.works_on(ctx, waiting, None if parked.said == heard else parked.said)
 
     async def _go_on(self, info: ToolInfo, ctx: ToolContext, waiting: Waiting, asked: Any) -> Outcome:
         """Go on with a call that was parked, in whichever process that was."""
@@ -212,9 +215,10 @@ class McpTools:
             await self.host.give_up(interview.parked, caller=caller)
             return refused(f"{info.name} did not come to an end and was given up.")
         try:
-            result = await self.host.resume(interview.parked, interview.answers, caller=caller)
+            async with telling(ctx, info.alias) as heard:
+                result = await self.host.resume(interview.parked, interview.answers, caller=caller, on_progress=heard)
         except CallParked as error:
-            return self._parks(ctx, info.alias, caller, error.parked, waiting.begun_at)
+            return self._parks(ctx, info.alias, caller, error.parked, waiting.begun_at, interview.parked.said)
         if waiting.kind != "input":
             await self._waiting.ended(ctx)
         await ctx.db.write(lambda tx: reads.written(tx, ctx.team, f"mcp:{info.alias}"))
@@ -259,8 +263,9 @@ class McpTools:
         reader = replace(reader, principal=f"{ctx.requester}/{caller.principal}"[:140])
 
         async def fetch() -> bytes:
-            with self._followed.reading(info.alias, ctx.team):
-                result = await self.host.call(info.name, args, caller=caller)
+            async with telling(ctx, info.alias) as heard:
+                with self._followed.reading(info.alias, ctx.team):
+                    result = await self.host.call(info.name, args, caller=caller, on_progress=heard)
             if result.is_error:
                 raise ModelMustRetry(_why(info, result))
             self._followed.rests(info.alias, ctx.team, result.resources)
@@ -279,7 +284,8 @@ class McpTools:
         source = f"mcp:{info.alias}"
         await ctx.db.write(lambda tx: reads.written(tx, ctx.team, source))
         try:
-            result = await self.host.call(info.name, args, caller=caller)
+            async with telling(ctx, info.alias) as heard:
+                result = await self.host.call(info.name, args, caller=caller, on_progress=heard)
         finally:
             await ctx.db.write(lambda tx: reads.written(tx, ctx.team, source))
         return refused(_why(info, result)) if result.is_error else self._outcome(ctx, info, result)

@@ -15,6 +15,7 @@ from bot.store.mcp_tables import mcp_waiting
 from bot.store.schema import agent, approval
 from bot.store.vault import Vault
 from bot.tools.base import Outcome, ToolContext
+from bot.tools.mcp import progress
 from bot.tools.mcp.questions import Ask, Interview
 from bot.tools.team import open_agent
 from bot.types import Json
@@ -132,8 +133,8 @@ class WaitingCalls:
 
         return Outcome({}, commit=commit, parks={"for": "answer", "approval": name})
 
-    def works_on(self, ctx: ToolContext, waiting: Waiting) -> Outcome:
-        """Sleep while a server works on a long job, and look again when it says."""
+    def works_on(self, ctx: ToolContext, waiting: Waiting, said: str | None) -> Outcome:
+        """Sleep while a server works on a long job, and look again when it says; what it `said` anew is told."""
         assert waiting.interview is not None
         parked = waiting.interview.parked
         until = ctx.db.now() + parked.poll_s
@@ -141,6 +142,8 @@ class WaitingCalls:
         def commit(tx: Tx) -> None:
             self.keep(tx, ctx, waiting)
             _worker(tx, ctx, "jobs")
+            if said:
+                progress.tell(tx, ctx, waiting.server, said)
 
         return Outcome({}, commit=commit, parks={"for": "job", "until": until})
 
