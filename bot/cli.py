@@ -19,6 +19,7 @@ from bot.commands.mcp import mcp
 from bot.commands.runs import runs
 from bot.commands.schedules import schedules
 from bot.commands.shared import AsJson, Data, Seed, read, say
+from bot.commands.skills import skills
 from bot.errors import CadreError
 from bot.types import Json
 
@@ -34,6 +35,7 @@ drill = typer.Typer(help="Prove what is promised about crashes.", no_args_is_hel
 app.command("manifest")(manifest)
 app.add_typer(runs, name="runs")
 app.add_typer(schedules, name="schedules")
+app.add_typer(skills, name="skills")
 app.add_typer(mcp, name="mcp")
 app.add_typer(drill, name="drill")
 

@@ -200,6 +200,37 @@ class SkillLibrary:
         return "\n".join(lines)
 
 
+def problems(folder: Path) -> list[str]:
+    """What in a skill's folder cannot be used, each with its place; [] when all of it can."""
+    try:
+        skill = _load(folder / "SKILL.md")
+    except FileNotFoundError as error:
+        return [f"{error.filename}: there is no such file."]
+    except OperatorMustFix as error:
+        return [str(error)]
+    found = [] if skill.description else [f"{folder / 'SKILL.md'}: without a description nobody finds the skill."]
+    playbook = folder / "playbook.yml"
+    for entry in skill.playbook.get("match", []):
+        try:
+            re.compile(entry["pattern"])
+        except re.error as error:
+            found.append(f"{playbook}: match: {entry['pattern']!r} is no regular expression: {error}.")
+    for place in sorted(folder.glob("roles/*.md")):
+        try:
+            read_role(place)
+        except OperatorMustFix as error:
+            found.append(str(error))
+    for check in [
+        *skill.checks,
+        *(one for task in skill.playbook.get("task_checks", {}) for one in skill.task_checks(task)),
+    ]:
+        try:
+            skill.script(check["script"])
+        except KeyError as error:
+            found.append(f"{playbook}: checks: there is no script {error} below {folder / 'scripts'}.")
+    return list(dict.fromkeys(found))
+
+
 def _load(place: Path) -> Skill:
     meta, text = front_matter(place)
     playbook: Json = {}

@@ -9,7 +9,7 @@ import tarfile
 import pytest
 from typer.testing import CliRunner
 
-from bot.app import open_store
+from bot.app import SKILLS, open_store
 from bot.cli import app
 from bot.coordinator import schedules
 from bot.errors import CadreError
@@ -133,3 +133,34 @@ def test_a_run_is_worked_again_with_the_replies_its_model_gave(home):
 def test_a_recording_that_is_none_is_refused_by_name(home, tmp_path):
     with pytest.raises(CadreError, match="There is no run run-none"):
         cadre("runs", "export", "run-none")
+
+
+def test_skills_are_listed_found_and_shown(home):
+    listed = json.loads(cadre("skills", "list", "--json"))
+    assert "quarterly-close" in [one["name"] for one in listed]
+    assert (
+        json.loads(cadre("skills", "search", "quarterly close of the books", "--json"))[0]["name"]
+        == "quarterly-close"
+    )
+    told = json.loads(cadre("skills", "show", "quarterly-close", "--json"))
+    assert "check_tie_out.py" in told["checks"] and "analyst" in told["roles"] and "Q" in told["text"]
+    cadre("skills", "show", "none", code=2)
+
+
+def test_every_skill_of_the_product_can_be_used_and_a_broken_one_is_told_by_place(home, tmp_path):
+    for place in SKILLS.iterdir():
+        assert "can be used" in cadre("skills", "validate", place)
+    cadre("skills", "validate", tmp_path, code=1)
+    (tmp_path / "roles").mkdir()
+    (tmp_path / "SKILL.md").write_text("---\nname: broken\n---\nText.")
+    (tmp_path / "roles" / "lead.md").write_text("---\nname: lead\ntools: []\n---\nLead.")
+    (tmp_path / "playbook.yml").write_text('match: [{pattern: "("}]\nchecks: [{script: none.py}]\n')
+    found = json.loads(cadre("skills", "validate", tmp_path, "--json", code=1))["problems"]
+    for words in (
+        "without a description",
+        "'(' is no regular expression",
+        "purpose: Field required",
+        "no script 'none.py'",
+    ):
+        assert any(words in one for one in found), found
+    assert len(found) == 4
