@@ -41,7 +41,9 @@ class Request:
     event_id: str = ""
     channel_name: str = ""
     files: tuple[Json, ...] = ()  # attached: {"id", "name", "size", "type", "url"} as the surface tells them
-    terms: Json = field(default_factory=dict)  # {"criteria", "budget", "deadline", "viewing"} beside the words
+    terms: Json = field(
+        default_factory=dict
+    )  # {"criteria", "budget", "deadline", "viewing", "canvas"} beside the words
 
     def on(self, terms: Json) -> Request:
         """The same request on these terms."""
@@ -78,6 +80,7 @@ class RunInfo:
     finished_at: float | None = None
     control: str = ""  # "" | stop | pause | budget
     muted: bool = False
+    canvas: bool = False  # the report is kept in a canvas
     deadline: float | None = None  # when it is wanted, if somebody said so
     criteria: tuple[str, ...] = ()  # what counts as done, in the requester's words
 

@@ -13,7 +13,8 @@ Rows = list[dict[str, Any]]
 PER_MINUTE = {
     "agents.sessions.setStatus": 50, "assistant.threads.setStatus": 50, "chat.delete": 50, "chat.update": 50,
     "chat.startStream": 20, "chat.appendStream": 100, "chat.stopStream": 20, "canvases.create": 20,
-    "canvases.edit": 50, "chat.getPermalink": 100, "conversations.history": 50, "conversations.replies": 50,
+    "canvases.access.set": 50, "canvases.edit": 50, "chat.getPermalink": 100,
+    "conversations.history": 50, "conversations.replies": 50,
     "conversations.info": 50, "conversations.open": 50, "chat.postEphemeral": 100, "files.info": 100,
     "files.getUploadURLExternal": 100, "files.completeUploadExternal": 100, "views.publish": 100, "views.open": 100,
 }  # fmt: skip

@@ -42,7 +42,12 @@ def schedules_add(
             user=owner, text=text,
         )  # fmt: skip
         due = kept.add(tx, request, schedule, zone)
-        return {"words": schedule.words, "request": schedule.request, "first": due.isoformat()}
+        return {
+            "words": schedule.words,
+            "request": schedule.request,
+            "first": due.isoformat(),
+            "canvas": schedule.canvas,
+        }
 
     try:
         added = write(add)
@@ -51,7 +56,8 @@ def schedules_add(
     if as_json:
         print_json(added)
     else:
-        say(f"{added['words'].capitalize()}: {added['request']}. First time: {added['first']}.")
+        place = f" {kept.IN_CANVAS}" if added["canvas"] else ""
+        say(f"{added['words'].capitalize()}: {added['request']}. First time: {added['first']}.{place}")
 
 
 @schedules.command("list")
@@ -62,7 +68,8 @@ def schedules_list(as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for row in rows:
-        print(f"{row['id']}  {row['status']:7}  {row['next']}  {row['words']}: {row['request'][:60]}")
+        place = " (in a canvas)" if row["canvas"] else ""
+        print(f"{row['id']}  {row['status']:7}  {row['next']}  {row['words']}: {row['request'][:60]}{place}")
 
 
 @schedules.command("next")

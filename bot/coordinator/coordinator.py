@@ -134,10 +134,11 @@ class Coordinator:
             taken(tx, request, run_id)
             if schedule is not None:
                 due = schedules.add(tx, request, schedule, self.zone)
+                kept = f"\n{schedules.IN_CANVAS}" if schedule.canvas else ""
                 words = (
                     f"{schedule.words.capitalize()} ({self.zone}) I will work on: {schedule.request}\nFirst time: "
                 )
-                end_run(tx, run_id, RunStatus.DONE, summary=f"{words}{due:%A %d %B %Y, %H:%M}.")
+                end_run(tx, run_id, RunStatus.DONE, summary=f"{words}{due:%A %d %B %Y, %H:%M}.{kept}")
 
     async def step(self, claim: Claim, rows: Rows) -> float | bool | None:
         """The next thing to do about a run: True to look again, else when to wake."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import secrets
 from typing import Any
@@ -27,6 +28,9 @@ def start_run(
 
     `rules` are those of its channel. Returns the run's id.
     """
+    words, canvas = terms.in_canvas(request.text) if lead else ("", False)
+    if canvas:
+        request = dataclasses.replace(request, text=words).on({"canvas": True})
     found = library.match(limits.plain(request.text)) if lead else None
     run_id = f"run-{secrets.token_hex(6)}"
     tx.execute(

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from sqlalchemy import Connection, insert, select, update
 
-from bot.coordinator import limits
+from bot.coordinator import limits, terms
 from bot.coordinator.intake import receive
 from bot.store import schema as t
 from bot.store.database import Tx
@@ -20,6 +20,7 @@ from bot.types import Request
 
 TICKER = "_schedules"  # the agent row that wakes at the next due time
 DAYS = {"monday": 1, "tuesday": 2, "wednesday": 3, "thursday": 4, "friday": 5, "saturday": 6, "sunday": 0}
+IN_CANVAS = "The report is kept in one canvas of this channel, which always shows the newest."
 GRACE_S = 6 * 3600.0  # a time missed by more than this is skipped, not caught up
 WORDS = re.compile(
     r"^\s*every\s+(?P<days>weekday|day|(?:" + "|".join(DAYS) + r")(?:\s*(?:,|and)\s*(?:" + "|".join(DAYS) + r"))*)s?"
@@ -30,11 +31,12 @@ WORDS = re.compile(
 
 @dataclass(frozen=True)
 class Schedule:
-    """Five cron fields in local time, the request to make, and how to say it."""
+    """Five cron fields in local time, the request to make, how to say it, and whether a canvas keeps the reports."""
 
     recurrence: str
     request: str
     words: str
+    canvas: bool
 
 
 def parse(text: str) -> Schedule | None:
@@ -54,9 +56,8 @@ def parse(text: str) -> Schedule | None:
     else:
         names = re.findall("|".join(DAYS), days)
         field, spoken = ",".join(str(DAYS[n]) for n in names), " and ".join(n.capitalize() for n in names)
-    return Schedule(
-        f"{minute} {hour} * * {field}", found["request"].strip(), f"every {spoken} at {hour}:{minute:02d}"
-    )
+    request, canvas = terms.in_canvas(found["request"].strip())
+    return Schedule(f"{minute} {hour} * * {field}", request, f"every {spoken} at {hour}:{minute:02d}", canvas)
 
 
 def next_time(recurrence: str, zone: str, after: float) -> datetime.datetime:
@@ -76,7 +77,7 @@ def add(tx: Tx, request: Request, schedule: Schedule, zone: str) -> datetime.dat
             id=automation, team_id=request.team, channel=request.channel,
             channel_name=request.channel_name, owner=request.user, request=schedule.request,
             recurrence=schedule.recurrence, zone=zone, words=schedule.words, status="active",
-            next_at=due.timestamp(), created_at=tx.now(),
+            next_at=due.timestamp(), created_at=tx.now(), canvas=schedule.canvas,
         )
     )  # fmt: skip
     tx.wake(TICKER)
@@ -125,6 +126,7 @@ def _ask(tx: Tx, row: Any, occurrence: str) -> None:
     request = Request(
         team=row["team_id"], channel=row["channel"], channel_name=row["channel_name"], thread="",
         key=f"{row['id']}@{occurrence}", kind="schedule", user=row["owner"], text=row["request"],
+        terms={"canvas": True} if row["canvas"] else {},
     )  # fmt: skip
     receive(tx, request)
 

@@ -1,11 +1,13 @@
-"""What somebody asked for beside the words of a request: what counts as done, and by when."""
+"""What somebody asked for beside the words of a request: what counts as done, by when, and where it is kept."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import select
 
+from bot.coordinator import limits
 from bot.store import journal
 from bot.store import schema as t
 from bot.store.database import Tx
@@ -18,6 +20,22 @@ UNJUDGED = (
     "No language model is connected, so what counts as done is not judged in your own words: the playbook's own "
     "checks decide."
 )
+
+_PLACE = r"(?:in|as)\s+(?:a|one)\s+canvas"
+CANVAS = re.compile(
+    rf"(?i)^\s*{_PLACE}\s*[,:]?\s+|[\s,;(]*\b(?:(?:and\s+)?(?:keep|put|show)\s+(?:it|this|the\s+report)\s+)?{_PLACE}[)\s.!]*$"
+)
+
+
+def in_canvas(text: str) -> tuple[str, bool]:
+    """Understand `… in a canvas`, `… and keep it in a canvas`, before a limit or at the end of a request.
+
+    Returns the request without these words, and whether there were any.
+    """
+    head = limits.plain(text)
+    bare = CANVAS.sub("", head, count=1)
+    asked = bare != head and bool(bare.strip())
+    return (bare + text[len(head) :], True) if asked else (text, False)
 
 
 def criteria(run: Any) -> list[Json]:

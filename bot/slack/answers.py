@@ -14,20 +14,21 @@ from bot.slack import answer_words as words
 from bot.slack import charts
 from bot.slack.cards import Block, rich, section, split
 from bot.slack.cards import words as element
-from bot.slack.messages import cut
+from bot.slack.messages import brief, cut
 
 MESSAGES_MAX = 3
 MESSAGE_CHARS = 11_000
 MESSAGE_BLOCKS = 40  # of 50: links, the last line and feedback come below
 TABLE_ROWS, TABLE_COLUMNS, TABLE_CHARS, CELL_MAX = 100, 20, 9_000, 500
+HEADLINE_MAX = 300
 FILE = "answer.md"
 
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
 _RULE = re.compile(r"^\s*\|(?:\s*:?-{2,}:?\s*\|)+\s*$")
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
-_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
+BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _BULLET = re.compile(r"^(\s*)[-*+]\s+")
-_LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")
+LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")
 _ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -66,7 +67,7 @@ def whole(text: str) -> bytes:
     """The file that holds an answer of more than three messages, as Markdown; b"" when it needs none."""
     if len(text) < MESSAGE_CHARS or parts(text)[-1].blocks[-1:] != [section(words.REST_IN_FILE)]:
         return b""
-    return plain(_LINK.sub(lambda found: f"[{found[2] or found[1]}]({found[1]})", text)).encode()
+    return plain(LINK.sub(lambda found: f"[{found[2] or found[1]}]({found[1]})", text)).encode()
 
 
 def plain(text: str) -> str:
@@ -76,8 +77,23 @@ def plain(text: str) -> str:
     return text
 
 
+def headline(text: str) -> str:
+    """The first line of an answer as mrkdwn, which is its point; "" when it begins with no words."""
+    kind, lines = next(pieces(text.lstrip("\n")))
+    return brief(_mrkdwn(lines[0]), HEADLINE_MAX) if kind == "text" and lines else ""
+
+
 def blocks_of(text: str) -> Iterator[Block]:
     """The blocks that show a text: paragraphs as mrkdwn, code, tables and charts natively."""
+    for kind, lines in pieces(text):
+        if kind == "text":
+            yield from _paragraphs([_mrkdwn(line) for line in lines])
+        else:
+            yield from _code(lines) if kind == "code" else _tables(lines)
+
+
+def pieces(text: str) -> Iterator[tuple[str, list[str]]]:
+    """A text as lines of words, of code with its fences, and of tables: kinds text, code and table."""
     lines = text.split("\n")
     said: list[str] = []
     at = 0
@@ -85,7 +101,7 @@ def blocks_of(text: str) -> Iterator[Block]:
         table = _RULE.match(lines[at + 1]) if at + 1 < len(lines) and _ROW.match(lines[at]) else None
         fence = lines[at].strip().startswith("```")
         if not table and not fence:
-            said.append(_mrkdwn(lines[at]))
+            said.append(lines[at])
             at += 1
             continue
         end = _end_of_code(lines, at) if fence else _end_of_table(lines, at)
@@ -93,11 +109,13 @@ def blocks_of(text: str) -> Iterator[Block]:
             said.append(lines[at])
             at += 1
             continue
-        yield from _paragraphs(said)
+        if said:
+            yield "text", said
         said = []
-        yield from _code(lines[at:end]) if fence else _tables(lines[at:end])
+        yield "code" if fence else "table", lines[at:end]
         at = end
-    yield from _paragraphs(said)
+    if said:
+        yield "text", said
 
 
 def _paragraphs(lines: list[str]) -> Iterator[Block]:
@@ -107,10 +125,10 @@ def _paragraphs(lines: list[str]) -> Iterator[Block]:
 
 def _mrkdwn(line: str) -> str:
     """Markdown's bold, headings and bullets as Slack writes them."""
-    heading = _HEADING.match(line)
+    heading = HEADING.match(line)
     if heading:
-        return f"*{_BOLD.sub(lambda found: found[1], heading[1])}*"
-    return _BULLET.sub(r"\1• ", _BOLD.sub(r"*\1*", line))
+        return f"*{BOLD.sub(lambda found: found[1], heading[1])}*"
+    return _BULLET.sub(r"\1• ", BOLD.sub(r"*\1*", line))
 
 
 def _end_of_code(lines: list[str], at: int) -> int | None:
@@ -136,7 +154,7 @@ def _code(lines: list[str]) -> Iterator[Block]:
 
 def _tables(lines: list[str]) -> Iterator[Block]:
     """One table, or several with the same head where Slack's limits say so."""
-    head, *body = [_cells(line) for line in lines if not _RULE.match(line)]
+    head, *body = table(lines)
     longest = max((len(cell) for row in [head, *body] for cell in row), default=0)
     if len(head) > TABLE_COLUMNS or longest > CELL_MAX or any(len(row) > len(head) for row in body):
         for part in split(plain("\n".join(lines))):
@@ -154,6 +172,11 @@ def _tables(lines: list[str]) -> Iterator[Block]:
     yield _table(rows, width)
 
 
+def table(lines: list[str]) -> list[list[str]]:
+    """A table's rows of cells, its head first."""
+    return [_cells(line) for line in lines if not _RULE.match(line)]
+
+
 def _cells(line: str) -> list[str]:
     inside = line.strip().removeprefix("|").removesuffix("|")
     return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|(?![^<>]*>)", inside)]
@@ -166,12 +189,12 @@ def _table(rows: list[list[str]], width: int) -> Block:
 
 def _cell(text: str) -> Block:
     """A cell as text, or as rich text where it links somewhere."""
-    text = _BOLD.sub(r"\1", text)
-    if not _LINK.search(text):
+    text = BOLD.sub(r"\1", text)
+    if not LINK.search(text):
         return {"type": "raw_text", "text": plain(text) or " "}
     made: list[Block] = []
     at = 0
-    for found in _LINK.finditer(text):
+    for found in LINK.finditer(text):
         if text[at : found.start()]:
             made.append(element(plain(text[at : found.start()])))
         made.append({"type": "link", "url": plain(found[1]), "text": plain(found[2] or found[1])})

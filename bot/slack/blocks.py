@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.slack import answer_words, answers, cards, document_words, messages, ways_words
+from bot.slack import answer_words, answers, canvas_words, cards, document_words, messages, ways_words
 from bot.slack.cards import Block, context, section, sections
 from bot.slack.mrkdwn import NOTHING_SEEN, inert, link
 from bot.types import Artifact, RunStatus, RunView, Said
@@ -39,12 +39,23 @@ class Post:
         object.__setattr__(self, "sha", hashlib.sha256(told.encode()).hexdigest())
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The canvas that shows a run's report, or why there is none."""
+
+    url: str = ""
+    title: str = ""
+    why: str = ""
+
+
 def render(
-    view: RunView, kind: str = "mention", decided: Mapping[str, float] | None = None, lost: str = ""
-) -> list[Post]:
+    view: RunView, kind: str = "mention", decided: Mapping[str, float] | None = None, lost: str = "",
+    kept: Kept | None = None,
+) -> list[Post]:  # fmt: skip
     """All messages of a run in the order in which they belong.
 
-    `decided` says when approvals were answered, `lost` why the thread cannot be reached when it cannot.
+    `decided` says when approvals were answered, `lost` why the thread cannot be reached when it cannot,
+    `kept` where the report is when a canvas was asked for.
     """
     run = view.run
     if lost:
@@ -52,7 +63,7 @@ def render(
     ended = RunStatus(run.status).ended
     if kind == "schedule" and not view.tasks and not view.approvals:
         # A scheduled answer stands by itself in the channel; there is nobody to acknowledge.
-        return _end(view, top=True) if ended else []
+        return _end(view, kept, top=True) if ended else []
     posts = []
     if not run.thread_ts:
         posts.append(_header(view, kind))
@@ -71,7 +82,7 @@ def render(
         posts.append(_post(f"approval/{approval.id}", text, blocks))
     posts += [_said(view, one) for one in view.said if not one.late]
     if ended:
-        posts += _end(view, top=False)
+        posts += _end(view, kept, top=False)
     return posts + [_said(view, one) for one in view.said if one.late]
 
 
@@ -142,10 +153,15 @@ def answer(view: RunView) -> str:
     return f"{text}\n{said}" if said and (view.run.status == RunStatus.FAILED or ended_early) else text
 
 
-def _end(view: RunView, *, top: bool) -> list[Post]:
+def _end(view: RunView, kept: Kept | None, *, top: bool) -> list[Post]:
     done = view.run.status == RunStatus.DONE
-    below = [*_made(view), *_footer(view, _verified(view) if done else []), *_undo(view)]
-    return _parted("result", answer(view), [*below, *([cards.feedback(view.run)] if done else [])], top=top)
+    text, why = answer(view), []
+    if kept is not None and kept.url:
+        text = canvas_words.shown(answers.headline(text), link(kept.url, kept.title))
+    elif kept is not None:
+        why = [context(canvas_words.not_kept(kept.why))]
+    below = [*why, *_made(view), *_footer(view, _verified(view) if done else []), *_undo(view)]
+    return _parted("result", text, [*below, *([cards.feedback(view.run)] if done else [])], top=top)
 
 
 def _parted(key: str, text: str, below: list[Block], *, top: bool = False, private: bool = False) -> list[Post]:

@@ -26,6 +26,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "assistant.threads.setSuggestedPrompts": ("assistant:write",),
     "auth.test": (),
     "bookmarks.add": ("bookmarks:write",),
+    "canvases.access.set": ("canvases:write",),
     "canvases.create": ("canvases:write",),
     "canvases.edit": ("canvases:write",),
     "canvases.sections.lookup": ("canvases:read",),
@@ -62,7 +63,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "reaction_added": ("reactions:read",),
 }
 KINDS = {"message": ("message.channels", "message.groups", "message.im")}
-OPTIONAL = ("usergroups:read",)  # without it, rules that name user groups name nobody
+# Without the first, reports that should be kept in a canvas are posted; without the second, rules that name user
+# groups name nobody.
+OPTIONAL = ("canvases:write", "usergroups:read")
 COMMANDS = {
     "/cadre": ("Ask Cadre for something; it works in a thread of this channel", "close Q3 2026"),
     "/quarter-close": ("Review a quarter against the forecast, or summarise the last close", "Q3 2026 | summary"),

@@ -15,7 +15,7 @@ OFFLINE = "offline playbook, no language model"
 HELP = (
     "Mention me with what you need, in a channel or here: I work in the thread and ask before I write anything.\n"
     "• `@cadre close Q3 2026` reviews the quarter against the forecast\n"
-    "• `@cadre every weekday at 9:00 digest this channel`\n"
+    "• `@cadre every weekday at 9:00 digest this channel`; add `in a canvas` and one shows the newest\n"
     "• in a thread where I work: `stop`, `pause`, `resume`, `status`, `why`, `mute`, when it is done `undo`; "
     "anything else you write there changes the course of that work, and so does an edit of your request\n"
     "• `@cadre stop` outside a thread, or `/cadre stop`, ends the latest work of the channel\n"

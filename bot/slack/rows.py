@@ -9,14 +9,15 @@ from sqlalchemy import Connection, insert, select, update
 
 from bot.coordinator import control
 from bot.slack import messages
-from bot.slack.blocks import Post
+from bot.slack.blocks import Kept, Post
 from bot.store import schema as t
 from bot.store.database import Tx, by_id
 from bot.store.leases import Claim
 from bot.store.view import run_view
 from bot.types import Json, RunView
 
-LOST, STATUS, FILES = "_lost", "_status", "_files"  # rows beside the posts: thread gone, session's status, files
+# Rows beside the posts: thread gone, session's status, files, the canvas of the report.
+LOST, STATUS, FILES, CANVAS = "_lost", "_status", "_files", "_canvas"
 SHOWN_AT_ONCE = ("team_id", "status", "control", "understood", "way", "mode", "thread", "muted", "said")
 
 
@@ -35,6 +36,12 @@ class Known:
         """Why the thread cannot be reached, when it cannot."""
         row = self.posts.get(op_of(self.run["id"], LOST))
         return row["result"]["words"] if row is not None else ""
+
+    @property
+    def canvas(self) -> Kept | None:
+        """What became of the report's canvas, once that is known."""
+        row = self.posts.get(op_of(self.run["id"], CANVAS))
+        return Kept(**row["result"]) if row is not None and row["status"] == "done" else None
 
     @property
     def last_post(self) -> float:

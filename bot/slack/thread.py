@@ -1,4 +1,4 @@
-"""The only writer to a run's thread: follows the journal and owns its posts, plan card, files and status."""
+"""The only writer to a run's thread: follows the journal and owns its posts, plan card, files, canvas and status."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import update
 from bot.errors import DependencyFailed
 from bot.slack import answers, blocks, notices
 from bot.slack.blocks import Post
+from bot.slack.canvases import Canvases
 from bot.slack.files import Attachment, Files
 from bot.slack.posting import RETRY_S, Poster, Unreachable
 from bot.slack.rows import FILES, Known, give_up, glance, known, op_of
@@ -34,6 +35,7 @@ class ThreadWriter:
         self._poster = Poster(db, scheduler)
         self._sessions = Sessions(db, scheduler)
         self._files = Files(db, scheduler)
+        self._canvases = Canvases(db, scheduler)
         self._shown: dict[str, tuple[Json, float]] = {}  # run -> what a glance saw, and until when that is enough
         self._granted: set[str] = set()  # cards whose turn has come and is not used yet
 
@@ -62,8 +64,11 @@ class ThreadWriter:
     async def _show(self, claim: Claim) -> tuple[float | None, float | None]:
         """Show what is not shown; returns when to look again, and until when a card's turn is waited for."""
         about = await self.db.read(lambda connection: known(connection, claim.run_id))
+        if about.view.run.canvas and about.view.run.status == RunStatus.DONE and not (about.lost or about.canvas):
+            await self._canvases.keep(claim, about)
+            about = await self.db.read(lambda connection: known(connection, claim.run_id))
         due: list[float] = []
-        for post in blocks.render(about.view, about.kind, about.decided, about.lost):
+        for post in blocks.render(about.view, about.kind, about.decided, about.lost, about.canvas):
             row = about.posts.get(op_of(claim.run_id, post.key))
             if row is None and post.quiet:
                 continue
@@ -133,7 +138,8 @@ class ThreadWriter:
             channel, ts = told.get("channel", ""), told.get("ts", "")
         op = op_of(claim.run_id, FILES)
         if channel and ts:
-            whole = answers.whole(blocks.answer(about.view))
+            in_canvas = about.canvas is not None and about.canvas.url and not about.lost
+            whole = b"" if in_canvas else answers.whole(blocks.answer(about.view))
             made = (Attachment(answers.FILE, hashlib.sha256(whole).hexdigest(), whole),) if whole else ()
             await self._files.attach(claim, about.run, about.posts.get(op), op, (channel, ts), made)
 

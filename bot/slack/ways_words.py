@@ -60,6 +60,8 @@ def terms(run: RunInfo) -> str:
         told.append(f"Done when: {escape(cut('; '.join(run.criteria), 600))}")
     if run.deadline:
         told.append(f"Wanted by {at(run.deadline)}")
+    if run.canvas:
+        told.append("The report comes in a canvas")
     return " · ".join(told)
 
 
@@ -141,7 +143,8 @@ def automation(one: Json) -> str:
     coming = f" · next {at(one['next_at'])}" if one["next_at"] and one["status"] == "active" else ""
     paused = "" if one["status"] == "active" else f" · {one['status']}"
     words = f"*{escape(cut(one['words'], 100))}*: {escape(cut(one['request'], 200))}"
-    return f"{words}\n<#{one['channel']}>{coming}{paused}"
+    canvas = " · in a canvas" if one["canvas"] else ""
+    return f"{words}\n<#{one['channel']}>{coming}{canvas}{paused}"
 
 
 def role(held: Role) -> str:

@@ -473,6 +473,7 @@ automation = Table(
     Column("status", String(12), nullable=False),  # active | paused | removed
     Column("next_at", Float),
     Column("last_local", String(32), nullable=False, default=""),
+    Column("canvas", Boolean, nullable=False, default=False, server_default=false()),  # its reports are kept in one
     Column("created_at", Float, nullable=False),
     Index("automation_due", "status", "next_at"),
 )

@@ -1,8 +1,8 @@
-"""The tables of the ways in: who people are, what waits to know that, their own places, and their opinions."""
+"""The tables of the ways in: who people are, what waits to know that, their own places, opinions, and canvases."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, String, Table
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, String, Table
 
 from bot.store.schema import metadata
 
@@ -36,6 +36,17 @@ visitor = Table(  # somebody's own place in the surface: their home, and what th
     Column("opened_at", Float, nullable=False, default=0.0),
     Column("viewing", JSON, nullable=False, default=list),
     Column("viewing_at", Float, nullable=False, default=0.0),
+)
+
+canvas = Table(  # where the newest report of a schedule is kept; of a request by itself where nothing recurs
+    "canvas",
+    metadata,
+    Column("team_id", String(32), primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("of", String(40), primary_key=True),  # the automation's id, or the run's
+    Column("id", String(32), nullable=False),  # at Slack
+    Column("shared", Boolean, nullable=False, default=False),  # the channel may read it
+    Column("shown_at", Float, nullable=False, default=0.0),  # when the report was done that was written last
 )
 
 feedback = Table(

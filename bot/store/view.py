@@ -115,6 +115,7 @@ def _info(row: Any) -> RunInfo:
         finished_at=row["finished_at"],
         control=row["control"],
         muted=row["muted"],
+        canvas=bool(row["terms"].get("canvas")),
         deadline=row["terms"].get("deadline"),
         criteria=tuple(row["terms"].get("criteria", ())),
     )

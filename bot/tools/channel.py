@@ -48,7 +48,7 @@ class ChannelTool:
                 "permalink": f"{self._base}/archives/{m.channel}/p{m.ts.replace('.', '')}",
             }
             for m in found
-            if float(m.ts) >= since and own not in (m.ts, m.thread)
+            if float(m.ts) >= since and (not own or own not in (m.ts, m.thread))  # a scheduled run has no thread yet
         ]
         return Outcome({"ok": True, "messages": messages, "total": len(messages)})
 

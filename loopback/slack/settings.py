@@ -21,7 +21,7 @@ class AppSettings:
 
     async def handle(self, request: web.Request) -> web.Response:
         """GET tells the settings; POST takes `{socket_mode | request_url[, interactivity_url, commands_url]}`,
-        `{rate_limits: bool}`, `{stream_expiry: absolute|idle}` and `{disconnect: reason}`.
+        `{rate_limits: bool}`, `{stream_expiry: absolute|idle}`, `{plan: free|plus}` and `{disconnect: reason}`.
         """
         local_only(request)
         if request.method == "POST":
@@ -41,6 +41,8 @@ class AppSettings:
             self._limits.on = bool(given["rate_limits"])
         if given.get("stream_expiry") in ("absolute", "idle"):
             self._space.streams_end = given["stream_expiry"]
+        if given.get("plan"):
+            self._space.team["plan"] = str(given["plan"])
         if given.get("disconnect"):
             await self._delivery.sockets.disconnect(str(given["disconnect"]))
 

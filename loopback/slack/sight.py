@@ -14,7 +14,7 @@ from loopback.slack import shapes
 from loopback.slack.desk import Desk
 from loopback.slack.errors import Refused
 from loopback.slack.seed import BOT_USER
-from loopback.slack.state import Channel, Message, may_read
+from loopback.slack.state import Canvas, Channel, Message, canvas_level, may_read
 
 PAGE = Path(__file__).parent / "web"
 SECURITY = {
@@ -40,10 +40,12 @@ class Sight:
             web.get("/_local/messages", self.messages),
             web.get("/_local/ephemeral", self.ephemeral),
             web.get("/_local/view", self.view),
+            web.get("/_local/canvas", self.canvas),
             web.get("/_local/events", self.events),
             web.get("/", self.page),
             web.get("/archives/{channel}", self.page),
             web.get("/archives/{channel}/{message}", self.page),
+            web.get("/docs/{team}/{canvas}", self.canvas_page),
             web.get("/web/{file}", self.asset),
             web.get("/files-pri/{file}/{tail:.*}", self.download),
         ]
@@ -63,6 +65,7 @@ class Sight:
             "undelivered": self._desk.delivery.waiting,
             "commands": [{"command": name, "description": told} for name, told in self._desk.app.commands],
             "shortcuts": [asdict(one) for one in self._desk.app.shortcuts],
+            "canvases": [{**self._card(one), "access": one.access} for one in space.canvases.values()],
         }
 
     def _summary(self, channel: Channel) -> dict[str, Any]:
@@ -141,8 +144,28 @@ class Sight:
                 "views": self._space.modals.get(user, []),
                 "home": self._space.homes.get(user),
                 "prompts": self._space.prompts.get((channel.id, ""), []),
+                "canvases": self._canvases(channel, user),
             }
         )
+
+    def _canvases(self, channel: Channel, user: str) -> list[dict[str, Any]]:
+        """The canvases of a channel, and those that it was given, which this person may open."""
+        here = [one for one in self._space.canvases.values() if channel.id in (one.channel, *one.access)]
+        return [self._card(one) for one in here if canvas_level(self._space, one, user)]
+
+    def _card(self, canvas: Canvas) -> dict[str, Any]:
+        url = f"{self._space.url}/docs/{self._space.team['id']}/{canvas.id}"
+        return {"id": canvas.id, "title": canvas.title, "url": url}
+
+    async def canvas(self, request: web.Request) -> web.Response:
+        """A canvas as one person may read it."""
+        local_only(request)
+        found = self._space.canvases.get(request.query.get("canvas", ""))
+        user = self._space.user(request.query.get("as", ""))
+        if found is None or user is None or not canvas_level(self._space, found, user):
+            return web.json_response({"ok": False, "error": "canvas_not_found"}, status=404)
+        text = "\n\n".join(found.sections.values())
+        return web.json_response({"ok": True, **self._card(found), "owner": found.owner, "markdown": text})
 
     def _with_session(self, channel: Channel, said: Message) -> Message:
         shown = shapes.message(channel, said)
@@ -171,6 +194,9 @@ class Sight:
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         return _file("index.html")
+
+    async def canvas_page(self, request: web.Request) -> web.StreamResponse:
+        return _file("canvas.html")
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         return _file(request.match_info["file"])

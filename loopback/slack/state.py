@@ -117,7 +117,7 @@ class Scheduled:
 
 @dataclass
 class Canvas:
-    """A document of sections; of a channel, or its owner's own."""
+    """A document of sections; of a channel, or its owner's own, whom `access` lets in: people and channels by id."""
 
     id: str
     title: str
@@ -325,6 +325,19 @@ class Workspace:
                 if view_id in (view["id"], view["external_id"]) and view_id:
                     return user, view
         return None
+
+
+def canvas_level(space: Workspace, canvas: Canvas, user: str) -> str:
+    """What someone may do with a canvas: owner, write, read, or "" when they do not see it at all."""
+    if canvas.owner == user:
+        return "owner"
+    given = [level for one, level in canvas.access.items() if one == user or _inside(space, one, user)]
+    given += ["write"] if _inside(space, canvas.channel, user) else []
+    return next((level for level in ("owner", "write", "read") if level in given), "")
+
+
+def _inside(space: Workspace, channel: str, user: str) -> bool:
+    return channel in space.channels and user in space.channels[channel].members
 
 
 def may_read(space: Workspace, file: File, user: str) -> bool:

@@ -134,6 +134,37 @@ def test_a_person_reads_asks_watches_approves_opens_the_document_and_stops_a_sec
     asyncio.run(_played(story, tmp_path))
 
 
+def test_a_report_in_a_canvas_opens_from_its_post_and_from_the_channel_and_follows_what_changes(tmp_path, shots):
+    async def story(page, here):
+        expect = playwright.expect
+        expect.set_options(timeout=PATIENCE_MS)
+        maya = Person(page, shots)
+        await page.goto(f"{here.ready['slack']['web_url'].rstrip('/')}/?channel=finance&as=maya")
+        await maya.say("@Cadre digest this channel in a canvas")
+        await expect(page.locator(".canvas-tab")).to_be_visible()
+        thread = await maya.thread_of("digest this channel")
+        await maya.look("channel-with-canvas")
+        for link in (page.locator(".canvas-tab"), thread.get_by_role("link", name="Digest this channel")):
+            async with page.context.expect_page() as opened:
+                await link.click()
+            document = await opened.value
+            await expect(document.get_by_role("heading", name="Digest this channel")).to_be_visible()
+        await expect(document.get_by_text("offline playbook, no language model")).to_be_visible()
+        await Person(document, shots).look("canvas")
+
+        token = {"Authorization": f"Bearer {here.ready['slack']['bot_token']}"}
+        text = {"type": "markdown", "markdown": "## All berths are free"}
+        change = {
+            "canvas_id": document.url.split("/")[-1].partition("?")[0],
+            "changes": [{"operation": "replace", "document_content": text}],
+        }
+        api = here.ready["slack"]["api_url"].rstrip("/")
+        await page.request.post(f"{api}/canvases.edit", data=change, headers=token)
+        await expect(document.get_by_role("heading", name="All berths are free")).to_be_visible()
+
+    asyncio.run(_played(story, tmp_path))
+
+
 async def _played(story, home):
     options = Options(approve="none")
     async with stage(options, home) as here, playwright.async_playwright() as driver:

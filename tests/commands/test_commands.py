@@ -111,6 +111,10 @@ def test_recurring_requests_are_listed_held_and_asked_for_at_once(home):
     cadre("schedules", "run", row["id"])
     kept = with_store(lambda tx: [r.text for r in schedules_asked(tx)])
     assert kept == ["digest this channel"]
+    words = "every day at 9 digest this channel in a canvas"
+    added = json.loads(cadre("schedules", "add", words, "--channel", "C", "--as", "U", "--json"))
+    assert (added["request"], added["canvas"]) == ("digest this channel", True)
+    assert "digest this channel (in a canvas)\n" in cadre("schedules", "list")
     with pytest.raises(CadreError, match="cadre schedules list"):
         cadre("schedules", "pause", "auto-none")
     cadre("schedules", "add", "now and then", "--channel", "C", "--as", "U", code=2)

@@ -330,3 +330,62 @@ def test_permalinks_open_the_page_with_the_thread():
         assert (await stage.http.get(f"{stage.running.url}/web/../server.py")).status == 404
 
     run(scenario)
+
+
+def test_a_canvas_is_seen_by_its_maker_until_a_channel_is_given_it_and_then_by_whoever_is_in_there():
+    async def scenario(stage):
+        bot = stage.client
+        canvas = (await bot.canvases_create(title="Berths"))["canvas_id"]
+        text = {"type": "markdown", "markdown": "# Berths\n\nAll are free."}
+        await bot.canvases_edit(canvas_id=canvas, changes=[{"operation": "replace", "document_content": text}])
+
+        async def reads(person):
+            return (await stage.look("canvas", canvas=canvas, **{"as": person})).get("markdown")
+
+        assert await reads("cadre") == text["markdown"] and await reads("maya") is None
+        async with stage.feed() as feed:
+            await bot.canvases_access_set(canvas_id=canvas, access_level="read", channel_ids=["CFINANCE"])
+            assert (await feed.until("canvas"))["canvas"] == canvas
+        (shown,) = (await stage.look("view", channel="finance", **{"as": "maya"}))["canvases"]
+        assert shown["url"] == f"{stage.running.url}/docs/T0LOCAL/{canvas}"
+        assert (await stage.http.get(shown["url"])).status == 200
+        assert await reads("maya") == text["markdown"] and await reads("priya") is None
+        await stage.act("priya", "join", channel="finance")
+        assert await reads("priya") == text["markdown"]
+        change = [{"operation": "replace", "document_content": text}]
+        assert await refusal(stage.person("maya").canvases_edit(canvas_id=canvas, changes=change)) == "access_denied"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "detail"),
+    [
+        ("#### Deep", "Unsupported heading depth (4)"),
+        ("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 150, "more than 300 cells"),
+    ],
+)
+def test_a_canvas_takes_no_deeper_headings_and_no_larger_tables(markdown, detail):
+    async def scenario(stage):
+        with pytest.raises(SlackApiError) as refused:
+            await stage.client.canvases_create(document_content={"type": "markdown", "markdown": markdown})
+        assert refused.value.response["error"] == "canvas_creation_failed"
+        assert detail in refused.value.response["detail"]
+
+    run(scenario)
+
+
+def test_access_to_a_canvas_is_given_to_channels_or_to_people():
+    async def scenario(stage):
+        bot = stage.client
+        canvas = (await bot.canvases_create(title="Berths"))["canvas_id"]
+        direct = (await bot.conversations_open(users="UMAYA"))["channel"]["id"]
+        given = {"canvas_id": canvas, "access_level": "read"}
+        both = bot.canvases_access_set(**given, channel_ids=["CFINANCE"], user_ids=["UMAYA"])
+        assert await refusal(both) == "invalid_parameters"
+        assert await refusal(bot.canvases_access_set(**given, channel_ids=[direct])) == "channel_not_found"
+        await stage.set(plan="free")
+        free = await refusal(bot.canvases_create(title="Another"))
+        assert free == "free_teams_cannot_create_non_tabbed_canvases"
+
+    run(scenario)

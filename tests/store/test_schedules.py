@@ -65,6 +65,26 @@ def test_plain_words_become_a_recurrence(words, recurrence):
 
 
 @pytest.mark.parametrize(
+    ("words", "request_of_it"),
+    [
+        ("every day at 9 digest this channel in a canvas", "digest this channel"),
+        ("every day at 9 digest this channel, and keep it in a canvas.", "digest this channel"),
+        ("every day at 9 in a canvas: digest this channel", "digest this channel"),
+        ("every day at 9 digest this channel as a canvas for at most $2", "digest this channel for at most $2"),
+    ],
+)
+def test_a_schedule_says_that_its_reports_are_kept_in_a_canvas(words, request_of_it):
+    found = schedules.parse(words)
+    assert (found.request, found.canvas) == (request_of_it, True)
+
+
+@pytest.mark.parametrize("words", ["digest what is in a canvas here", "in a canvas", "digest this channel"])
+def test_other_words_about_a_canvas_ask_for_none(words):
+    found = schedules.parse(f"every day at 9 {words}")
+    assert (found.request, found.canvas) == (words, False)
+
+
+@pytest.mark.parametrize(
     "words", ["close Q3 2026", "every now and then digest this", "digest this channel every day"]
 )
 def test_other_sentences_are_no_schedule(words):

@@ -1,32 +1,55 @@
 """Canvases and lists: documents that live beside the messages."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from loopback.slack.api import Call, method
 from loopback.slack.errors import Refused, bad_argument
-from loopback.slack.state import Canvas
+from loopback.slack.state import Canvas, canvas_level
 
+TABLE_CELLS = 300
 _HEADING = re.compile(r"#{1,3} ")
+_DEEPER = re.compile(r"(#{4,6}) ")
+_CELL_ENDS = re.compile(r"(?<!\\)\|")
 _OPERATIONS = ("insert_after", "insert_before", "insert_at_start", "insert_at_end", "replace", "delete", "rename")
 
 
-def _markdown(given: Any) -> str:
+def _sections(call: Call, given: Any, error: str) -> dict[str, str]:
+    """A canvas's sections: a heading, or a paragraph, list or table, each with an id that stays.
+
+    Raises Refused with `error` for what a canvas does not take.
+    """
     if not isinstance(given, dict) or given.get("type") != "markdown":
-        raise Refused("canvas_creation_failed", detail="document_content must be markdown")
-    return str(given.get("markdown", ""))
-
-
-def _sections(call: Call, markdown: str) -> dict[str, str]:
-    """A canvas's sections: a heading, or a paragraph, list or table, each with an id that stays."""
+        raise Refused(error, detail="document_content must be markdown")
+    markdown = str(given.get("markdown", ""))
+    for problem in _problems(markdown):
+        raise Refused(error, detail=problem)
     parts = [one.strip() for one in re.split(r"\n\s*\n|\n(?=#{1,3} )", markdown) if one.strip()]
     return {call.space.new_id("temp:C:"): part for part in parts}
+
+
+def _problems(markdown: str) -> Iterator[str]:
+    """What of a text a canvas does not take: deeper headings, and tables of too many cells."""
+    code, cells = False, 0
+    for number, line in enumerate(markdown.splitlines(), 1):
+        code ^= line.lstrip().startswith("```")
+        row = not code and line.lstrip().startswith("|")
+        cells = cells + _width(line) if row else 0
+        if not code and (found := _DEEPER.match(line)):
+            yield f"Unsupported heading depth ({len(found[1])}) in line {number}"
+        if cells > TABLE_CELLS + _width(line):  # the rule below the head is no row
+            yield f"A table has more than {TABLE_CELLS} cells in line {number}"
+
+
+def _width(line: str) -> int:
+    return len(_CELL_ENDS.findall(line.strip().strip("|"))) + 1
 
 
 def _new(call: Call, title: str, channel: str = "") -> dict[str, Any]:
     given = call.args.get("document_content")
     id = call.space.new_id("F")
-    sections = _sections(call, _markdown(given)) if given else {}
+    sections = _sections(call, given, "canvas_creation_failed") if given else {}
     call.space.canvases[id] = Canvas(id, title, call.caller.user, sections, channel)
     call.space.feed.publish("canvas", canvas=id)
     return {"canvas_id": id}
@@ -34,7 +57,10 @@ def _new(call: Call, title: str, channel: str = "") -> dict[str, Any]:
 
 @method("canvases.create", scope="canvases:write", tier=2)
 def create(call: Call) -> dict[str, Any]:
-    return _new(call, call.text("title"))
+    tabbed = call.channel("channel_id").id if call.text("channel_id") else ""
+    if call.space.team.get("plan") == "free" and not tabbed:
+        raise Refused("free_teams_cannot_create_non_tabbed_canvases")
+    return _new(call, call.text("title"), tabbed)
 
 
 @method("conversations.canvases.create", required=("channel_id",), scope="canvases:write", tier=2)
@@ -51,10 +77,9 @@ def _canvas(call: Call, *, write: bool) -> Canvas:
     found = call.space.canvases.get(call.text("canvas_id"))
     if found is None:
         raise Refused("canvas_not_found")
-    levels = ("write",) if write else ("read", "write")
-    inside = found.channel and call.caller.user in call.space.channels[found.channel].members
-    if found.owner != call.caller.user and not inside and found.access.get(call.caller.user) not in levels:
-        raise Refused("access_denied" if call.caller.user in found.access else "canvas_not_found")
+    level = canvas_level(call.space, found, call.caller.user)
+    if not level or (write and level == "read"):
+        raise Refused("access_denied" if level else "canvas_not_found")
     return found
 
 
@@ -72,7 +97,7 @@ def edit(call: Call) -> dict[str, Any]:
         title = change.get("title_content") or {}
         canvas.title = str(title.get("markdown", canvas.title))
     elif operation == "replace" and not at:
-        canvas.sections = _sections(call, _markdown(change.get("document_content")))
+        canvas.sections = _sections(call, change.get("document_content"), "canvas_editing_failed")
     else:
         _edit_section(call, canvas, operation, at, change)
     call.space.feed.publish("canvas", canvas=canvas.id)
@@ -85,7 +110,8 @@ def _edit_section(call: Call, canvas: Canvas, operation: str, at: str, change: d
     if needs_place and at not in canvas.sections:
         raise Refused("canvas_editing_failed", detail=f"there is no section {at!r}")
     place = ids.index(at) if needs_place else 0 if operation == "insert_at_start" else len(ids)
-    added = {} if operation == "delete" else _sections(call, _markdown(change.get("document_content")))
+    content = change.get("document_content")
+    added = {} if operation == "delete" else _sections(call, content, "canvas_editing_failed")
     before = ids[: place + (operation == "insert_after")]
     after = ids[place + (operation in ("insert_after", "replace", "delete")) :]
     kept = canvas.sections
@@ -116,29 +142,42 @@ def set_access(call: Call) -> dict[str, Any]:
     canvas = _canvas(call, write=True)
     if call.text("access_level") not in ("read", "write", "owner"):
         raise bad_argument("must be one of read, write, owner [json-pointer:/access_level]")
-    people = [*call.listed("user_ids"), *_members(call)]
-    canvas.access |= dict.fromkeys(people, call.text("access_level"))
+    channels = _readers(call)
+    if channels and call.text("access_level") == "owner":
+        raise Refused("invalid_parameters")
+    canvas.access |= dict.fromkeys(channels or call.listed("user_ids"), call.text("access_level"))
+    call.space.feed.publish("canvas", canvas=canvas.id)
     return {}
 
 
 @method("canvases.access.delete", required=("canvas_id",), scope="canvases:write", tier=3)
 def delete_access(call: Call) -> dict[str, Any]:
     canvas = _canvas(call, write=True)
-    for one in (*call.listed("user_ids"), *_members(call)):
+    for one in _readers(call) or call.listed("user_ids"):
         canvas.access.pop(one, None)
+    call.space.feed.publish("canvas", canvas=canvas.id)
     return {}
 
 
-def _members(call: Call) -> list[str]:
-    places = [call.space.channels[id] for id in call.listed("channel_ids") if id in call.space.channels]
-    return [user for channel in places for user in channel.members]
+def _readers(call: Call) -> list[str]:
+    """The channels whose members are meant, or none where people are named one by one; never both."""
+    channels, people = call.listed("channel_ids"), call.listed("user_ids")
+    if bool(channels) == bool(people):
+        raise Refused("invalid_parameters")
+    known = [call.space.channels.get(id) for id in channels]
+    if any(one is None or one.is_im or one.is_mpim for one in known):
+        raise Refused("channel_not_found")
+    if any(id not in call.space.users for id in people):
+        raise Refused("user_not_found")
+    return channels
 
 
 @method("canvases.delete", required=("canvas_id",), scope="canvases:write", tier=3)
 def delete(call: Call) -> dict[str, Any]:
-    canvas = _canvas(call, write=True)
+    administers = bool(call.space.users[call.caller.user].get("is_admin"))
+    canvas = _canvas(call, write=not administers)
     del call.space.canvases[canvas.id]
-    if canvas.channel:
+    if canvas.channel and call.space.channels[canvas.channel].canvas == canvas.id:
         call.space.channels[canvas.channel].canvas = ""
     call.space.feed.publish("canvas", canvas=canvas.id)
     return {}

@@ -120,7 +120,7 @@ def team_info(call: Call) -> dict[str, Any]:
 
 @method("team.billing.info", scope="team.billing:read", tier=3)
 def billing_info(call: Call) -> dict[str, Any]:
-    return {"plan": "free"}
+    return {"plan": call.space.team.get("plan", "plus")}
 
 
 @method("team.preferences.list", scope="team.preferences:read", tier=3)

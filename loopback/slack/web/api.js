@@ -20,6 +20,7 @@ const query = (params) =>
 export const getState = (as) => request(`/_local/state?${query({ as })}`);
 export const getView = (channel, as) => request(`/_local/view?${query({ channel, as })}`);
 export const getThread = (channel, ts, as) => request(`/_local/thread?${query({ channel, ts, as })}`);
+export const getCanvas = (canvas, as) => request(`/_local/canvas?${query({ canvas, as })}`);
 export const getLog = (since, wait) => request(`/_local/log?${query({ since, wait_s: wait || null })}`);
 export const act = (body) => request("/_local/act", { method: "POST", body: JSON.stringify(body) });
 

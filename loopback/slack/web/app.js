@@ -391,6 +391,11 @@ async function start() {
 }
 
 addEventListener("popstate", goToAddress);
+addEventListener("click", (event) => { // a canvas opens as the person who opens it
+  const link = event.target.closest?.("a[href]");
+  if (!link || link.origin !== location.origin || !link.pathname.startsWith("/docs/")) return;
+  link.search = new URLSearchParams({ as: model.me });
+}, true);
 byId("scrim").addEventListener("click", toggleSidebar);
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;

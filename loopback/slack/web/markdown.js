@@ -22,7 +22,7 @@ function matching(text, start, open, close) {
   return -1;
 }
 
-/** `[label](target)` or `![alt](target)` at `start`; images become links, as in Slack. */
+/** `[label](target)` or `![alt](target)` at `start`; images become links, as in Slack, and `![](@U…)` calls a person. */
 function linkAt(text, start, ctx, depth) {
   const image = text[start] === "!";
   const open = image ? start + 1 : start;
@@ -33,6 +33,8 @@ function linkAt(text, start, ctx, depth) {
   const target = text.slice(close + 2, end).trim().match(/^<?([^\s>]*)>?(?:\s+(?:"[^"]*"|'[^']*'))?$/);
   if (!target) return null;
   const label = text.slice(open + 1, close);
+  const called = image && target[1].match(/^([@#])([A-Z0-9]+)$/);
+  if (called) return { end, node: (called[1] === "@" ? userMention : channelMention)(ctx, called[2], label) };
   return { end, node: link(decode(target[1]), label ? inline(label, ctx, depth + 1) : target[1]) };
 }
 
@@ -225,7 +227,7 @@ function parse(lines, ctx, depth = 0) {
       out.push(h("pre", { tabindex: "0" }, h("code", {}, lines.slice(i + 1, stop).join("\n"))));
       i = stop + 1;
     } else if (heading) {
-      out.push(h(`h${Math.min(6, heading[1].length + 2)}`, { class: `md-h${heading[1].length}` }, inline(heading[2], ctx)));
+      out.push(h(`h${Math.min(6, heading[1].length + (ctx.below ?? 2))}`, { class: `md-h${heading[1].length}` }, inline(heading[2], ctx)));
       i += 1;
     } else if (RULE.test(line)) {
       out.push(h("hr"));

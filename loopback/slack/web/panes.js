@@ -20,9 +20,12 @@ function channelTitle(model, actions) {
     user.is_bot ? h("div", { class: "tabs", role: "tablist" }, tab("messages", "Messages"), tab("home", "Home")) : null];
   }
   const members = channel.members?.length ?? channel.num_members;
+  const canvases = (model.view?.canvases || []).map((one) =>
+    h("a", { class: "canvas-tab", href: one.url, target: "_blank", rel: "noopener noreferrer", title: one.title }, icon("file"), h("span", {}, one.title)));
   return [menu, h("div", { class: "pane-title" },
     h("h2", {}, icon(channel.is_private ? "lock" : "hash"), channel.name),
     h("p", { title: topicOf(channel) }, topicOf(channel))),
+  canvases.length ? h("nav", { class: "canvas-tabs", "aria-label": "Canvases" }, canvases) : null,
   members ? h("span", { class: "members", title: (channel.members || []).map((id) => personName(model.users.get(id) || { id })).join(", ") },
     `${members} ${members === 1 ? "member" : "members"}`) : null];
 }
