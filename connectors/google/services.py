@@ -73,7 +73,8 @@ class Services:
         except HttpError as error:
             raise _translated(error, what, wrote) from error
         except TooLarge as error:
-            raise TooLarge(f"{what} is larger than {MOST_BYTES // 1024**2} MB and was not read.", name=what) from error
+            size = MOST_BYTES // 1024**2
+            raise TooLarge(f"{what} is larger than {size} MB and was not read.", name=what) from error
         except NotReached as error:
             raise Unavailable(f"Google cannot be reached for {what}: {error}") from error
         except Lost as error:
