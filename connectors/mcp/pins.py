@@ -15,7 +15,9 @@ from functools import cache
 from typing import Any, Literal
 
 UNORDERED = {"required", "enum", "type", "anyOf", "oneOf", "allOf", "examples"}
-_COMMA_LIST = re.compile(r"[\w:/-]+(?:\.[\w:/-]+)*(?:,\s*[\w:/-]+(?:\.[\w:/-]+)*){2,}")
+_ITEM = r"[\w:/-]++(?:\.[\w:/-]++)*+"
+# It begins only where an item does and never goes back, so that its time is linear in any text.
+_COMMA_LIST = re.compile(rf"(?<![\w:/-])(?<![\w:/-]\.){_ITEM}(?:,\s*+{_ITEM}){{2,}}+")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _ORDER = re.compile(
     r"\b(ignore (all|any|previous)|do not (tell|mention|inform)|before (using|calling) any|always (call|use)|"
