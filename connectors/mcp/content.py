@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import jsonschema
 import mcp_types as types
-import referencing
-import referencing.exceptions
+
+from connectors.schemas import ForeignSchema
 
 from .pins import canonical, fingerprint
 
@@ -176,15 +175,10 @@ def mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:
     """What does not fit a schema, or None. A schema that leads elsewhere, or is none, can say nothing."""
     if structured is None:
         return "it came without the structured content that it promises"
-    try:
-        validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
-        # An empty registry: nothing is fetched to check an answer.
-        found = next(iter(validator(schema, registry=referencing.Registry()).iter_errors(structured)), None)
-    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable, TypeError, ValueError):
+    found = ForeignSchema(schema).problems(structured, 1)
+    if not found:
         return None
-    if found is None:
-        return None
-    return f"{'/'.join(str(p) for p in found.absolute_path) or 'the whole'}: {found.message[:300]}"
+    return f"{'/'.join(str(p) for p in found[0].absolute_path) or 'the whole'}: {found[0].message[:300]}"
 
 
 def preview(text: str, room: int, path: str) -> str:

@@ -76,6 +76,23 @@ def test_an_answer_off_its_schema_is_a_failure_that_the_model_can_read():
     run(main)
 
 
+@pytest.mark.timeout(30)
+def test_a_schema_that_cannot_be_used_takes_nothing_away_from_what_was_done():
+    done = {**text("done"), "structuredContent": {"total": "a" * 40 + "!"}}
+    tools = {
+        "loops": answering(done, {"type": "object", "$ref": "#"}),
+        "slow": answering(done, {"type": "object", "properties": {"total": {"pattern": "(a+)+$"}}}),
+    }
+
+    async def main():
+        async with Stub(tools) as stub, modern(stub) as host:
+            for name in tools:
+                told = await host.call(f"mcp__crm__{name}", {})
+                assert not told.is_error and told.structured == done["structuredContent"]
+
+    run(main)
+
+
 def test_an_answer_off_the_protocol_is_named_and_the_next_is_taken():
     async def main():
         tools = {"odd": answering({"content": "words"}), "even": answering(text("fine"))}
