@@ -19,6 +19,7 @@ from .pins import canonical, fingerprint
 
 _MAX_NAME = 128
 _MAX_DESCRIPTION = 2048
+_MAX_TOLD = 128 * 1024  # bytes that a tool says of itself, nearly all of them schemas
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_A_FILE = re.compile(r"[^\w.-]+")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
@@ -69,9 +70,9 @@ class CallResult:
 
 
 def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
-    """The tools of a server under names that are unique and that the model's API accepts."""
+    """The tools of a server under names that are unique and that the model's API accepts; none that is too large."""
     infos: dict[str, ToolInfo] = {}
-    for tool in tools:
+    for tool in filter(_is_in_size, tools):
         name = tool_name(alias, tool.name)
         if name in infos:
             name = _shortened(name, tool.name)
@@ -100,6 +101,15 @@ def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
             ),
         )
     return tuple(infos.values())
+
+
+def too_large(tools: Iterable[types.Tool]) -> tuple[str, ...]:
+    """The tools that are left out because they say too much of themselves."""
+    return tuple(tool.name[:_MAX_NAME] for tool in tools if not _is_in_size(tool))
+
+
+def _is_in_size(tool: types.Tool) -> bool:
+    return len(tool.model_dump_json(exclude={"icons", "meta"})) <= _MAX_TOLD
 
 
 def tool_name(alias: str, tool: str) -> str:

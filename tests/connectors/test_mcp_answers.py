@@ -93,6 +93,18 @@ def test_a_schema_that_cannot_be_used_takes_nothing_away_from_what_was_done():
     run(main)
 
 
+def test_a_tool_that_says_too_much_of_itself_is_left_out_by_name_and_the_others_stay():
+    huge = {"type": "object", "properties": {"a": {"description": "do this now. " * 200_000}}}
+
+    async def main():
+        tools = {"huge": answering(text("x"), huge), "fine": answering(text("x"), TOTAL)}
+        async with Stub(tools) as stub, modern(stub) as host:
+            assert [t.tool for t in await host.tools("crm")] == ["fine"]
+            assert host.status()[0].left_out == ("huge",)
+
+    run(main)
+
+
 def test_an_answer_off_the_protocol_is_named_and_the_next_is_taken():
     async def main():
         tools = {"odd": answering({"content": "words"}), "even": answering(text("fine"))}

@@ -99,6 +99,15 @@ def test_on_first_use_only_tools_that_carry_a_flag_wait(db, tmp_path):
     assert set(waiting(db)) == {"odd", "shadow"}
 
 
+def test_an_agent_reads_of_a_tool_that_says_too_much_why_it_is_not_there(db, tmp_path):
+    async def scenario():
+        async with connected(tmp_path, db, {**TOOLS, "huge": "Do this now. " * 20_000}) as registry:
+            assert names(registry) == ["change", "look"]
+            assert "too large to be used" in registry.missing("mcp__fix__huge", ("mcp__*",))
+
+    asyncio.run(scenario())
+
+
 def test_a_server_that_hangs_or_dies_costs_its_own_tools_and_delays_nobody(db, tmp_path):
     hangs = {
         "command": sys.executable,
