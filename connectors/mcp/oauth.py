@@ -29,6 +29,7 @@ _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type"
 _JSON = {"accept": "application/json"}
+UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 _FOR_NOW = ("temporarily_unavailable", "server_error", "slow_down")  # an issuer that means "later"
 
 
@@ -148,9 +149,18 @@ async def finish(
 
 
 async def refresh(http: httpx2.AsyncClient, grant: Grant, config: OAuthConfig) -> Grant:
-    """The grant with new tokens; only ever asked of the issuer that gave it."""
+    """The grant with new tokens; only ever asked of the issuer that gave it.
+
+    A person's is refused only where the issuer itself says that the grant, or the client, is no longer good.
+    """
     form = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token, "resource": grant.resource}
-    return await _tokens(http, grant, config, form)
+    try:
+        return await _tokens(http, grant, config, form)
+    except Refused as error:
+        by_machine = config.grant != "authorization_code"  # which gets itself another
+        if by_machine or error.code in ("invalid_grant", *UNKNOWN_CLIENT):
+            raise
+        raise Unreachable(str(error)) from error
 
 
 # ---- without a person

@@ -27,6 +27,7 @@ class Stub:
         self.life_s = 3600
         self.page, self.loops = 1000, False
         self.issuer_is_down = False
+        self.refresh_answers = None  # (status, body) that refreshes get instead of tokens
         self.needs = {}  # tool -> scope beyond the usual one
 
     async def __aenter__(self):
@@ -137,6 +138,9 @@ class Stub:
             if person == "unknown":
                 return web.json_response({"error": "invalid_client"}, status=401)
         elif form["grant_type"] == "refresh_token":
+            if self.refresh_answers is not None:
+                status, body = self.refresh_answers
+                return web.Response(status=status, text=body)
             known = self.refreshes.pop(form["refresh_token"], None)  # each works once
             if known is None:
                 return web.json_response({"error": "invalid_grant"}, status=400)

@@ -115,6 +115,52 @@ def test_an_issuer_that_is_down_costs_no_grant():
     run(main)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (403, "<html>blocked by proxy, try later</html>"),
+        (404, ""),
+        (400, '{"error": "invalid_request"}'),
+        (400, '{"error": {"code": "invalid_grant"}}'),
+        (407, "invalid_grant"),
+    ],
+)
+def test_no_refusal_but_the_issuers_own_word_on_a_grant_costs_it(answer):
+    async def main():
+        async with Stub({"whoami": whoami}, signed=True) as stub, host(stub, MemoryGrants()) as ours:
+            await signed_in(ours, stub, ANN, "ann")
+            await ours.tools("crm", caller=ANN)
+            stub.expire()
+            stub.refresh_answers = answer
+            with pytest.raises(ServerDown, match=str(answer[0]) if answer[0] != 400 else "refused"):
+                await ours.call("mcp__crm__whoami", {}, caller=ANN)
+            stub.refresh_answers = None
+            assert (await ours.call("mcp__crm__whoami", {}, caller=ANN)).text == "you are ann"
+            assert stub.times("/authorize") == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "unauthorized_client"])
+def test_an_issuer_that_forgot_cadre_registers_it_anew_and_the_grant_is_kept_until_then(code):
+    async def main():
+        grants = MemoryGrants()
+        async with Stub({"whoami": whoami}, signed=True) as stub, host(stub, grants) as ours:
+            await signed_in(ours, stub, ANN, "ann")
+            await ours.tools("crm", caller=ANN)
+            stub.expire()
+            stub.refresh_answers = (401, f'{{"error": "{code}"}}')
+            for _ in range(2):
+                with pytest.raises(AuthorizationRequired) as needed:
+                    await ours.call("mcp__crm__whoami", {}, caller=ANN)
+            assert stub.times("/token", grant_type="refresh_token") == 1 and stub.times("/register") == 2
+            assert (await grants.grant("crm", ANN.principal)).grant.refresh_token
+            await visit(ours, needed.value)
+            assert (await ours.call("mcp__crm__whoami", {}, caller=ANN)).text == "you are ann"
+
+    run(main)
+
+
 def test_what_the_issuer_no_longer_renews_is_asked_for_again_with_one_link_for_all_calls():
     async def main():
         async with Stub({"whoami": whoami}, signed=True) as stub, host(stub, MemoryGrants()) as ours:
