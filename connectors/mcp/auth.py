@@ -119,6 +119,7 @@ class Session:
             raise self._failed[1]
         try:
             issuer = await discovery.discover(self._http, self._url, asked)
+            await oauth.entrust(self._store, self._config.alias, self._url, issuer, self._config.oauth)
             granted = used.grant.scope if used is not None and asked.status == 403 else None
             scope = discovery.scope_to_ask(asked, issuer, self._config.oauth, granted)
             if self._config.oauth.grant == "authorization_code":
@@ -184,7 +185,7 @@ class Session:
             return self._held
 
     async def _lost(self, stored: StoredGrant, error: Refused) -> None:
-        """A grant that is not renewed any more is forgotten; one whose client is unknown is kept, and not used here."""
+        """A grant that is not renewed any more is forgotten; one whose client is unknown is kept but not used."""
         alias = self._config.alias
         if error.code in oauth.UNKNOWN_CLIENT:
             if self._config.oauth.client_id is not None:

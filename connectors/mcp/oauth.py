@@ -21,7 +21,7 @@ from mcp.client.auth import utils as pure
 from . import dpop
 from .discovery import Issuer, OAuthFailure, Refused, Unreachable
 from .egress import NotAllowed, is_loopback
-from .ports import Attempt, Grant, Registration
+from .ports import Attempt, Grant, GrantStore, Registration
 from .settings import OAuthConfig
 
 _ATTEMPT_S = 600.0
@@ -43,6 +43,28 @@ class SignIn:
 
 
 # ---- as whom
+
+
+async def entrust(store: GrantStore, alias: str, server_url: str, issuer: Issuer, config: OAuthConfig) -> None:
+    """Raises where the entry's credentials would go to another issuer than they are for.
+
+    It is the one that the entry names, else the first that the server named: a server must not pick who gets them.
+    That first one is remembered among the registrations, under the server's address.
+    """
+    now = issuer.vouched_by
+    if config.issuer is not None:
+        if not pure.issuers_match(config.issuer, now):
+            raise OAuthFailure(f"what is set for this server belongs to {config.issuer}, not to {now}")
+    elif config.has_credentials:
+        place = f"first of {server_url}"
+        first = await store.registration(alias, place)
+        if first is None:
+            await store.keep_registration(alias, Registration(place, now))
+        elif first.client_id != now:
+            raise OAuthFailure(
+                f"the server names {now}, and what is set for it belongs to {first.client_id}, which it named before; "
+                f"if {now} is right, set oauth.issuer to it"
+            )
 
 
 async def register(
@@ -79,10 +101,8 @@ async def register(
 
 
 def configured(issuer: Issuer, config: OAuthConfig, redirect_uri: str | None) -> Registration:
-    """The client that the entry names, for the issuer it belongs to."""
+    """The client that the entry names; `entrust` has looked whether it belongs to this issuer."""
     assert config.client_id is not None
-    if config.issuer is not None and not pure.issuers_match(config.issuer, issuer.name):
-        raise OAuthFailure(f"the client set for this server belongs to {config.issuer}, not to {issuer.name}")
     if config.private_key is not None:
         return Registration(issuer.name, config.client_id, None, "private_key_jwt", redirect_uri)
     method = _preferred(issuer.methods, config.client_secret) if config.client_secret else "none"

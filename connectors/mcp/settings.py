@@ -20,12 +20,17 @@ class OAuthConfig:
     private_key: str | None = field(default=None, repr=False)  # PEM; signs the client's own assertion
     algorithm: str = "ES256"
     scope: str | None = None
-    issuer: str | None = None  # the only one that gets these credentials
+    issuer: str | None = None  # the only one that gets these credentials; None: the first that the server names
     assertion: str | None = field(default=None, repr=False)  # of a workload, as its platform gives it
     assertion_file: str | None = None  # the same, read anew each time
     idp_token_endpoint: str | None = None
     idp_client_id: str | None = None
     id_token: str | None = field(default=None, repr=False)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether something is set that only the right issuer may get."""
+        return any((self.client_secret, self.private_key, self.assertion, self.assertion_file, self.id_token))
 
 
 @dataclass(frozen=True)
