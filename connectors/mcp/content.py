@@ -67,6 +67,7 @@ class CallResult:
     truncated: bool = False
     attachments: tuple[Attachment, ...] = ()
     resources: tuple[str, ...] = ()  # addresses of those that the answer holds or points to
+    beside: str = ""  # text and links that `structured` does not hold
 
 
 def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
@@ -128,23 +129,32 @@ def call_result(
     result: types.CallToolResult, max_text_bytes: int, output_schema: Mapping[str, Any] | None = None
 ) -> CallResult:
     """A result with its text joined and cut to size, and its bytes apart; off its schema it is a failure."""
-    text, cut, attachments = joined(result.content, max_text_bytes)
+    is_error = bool(result.is_error)
+    text, cut, attachments = joined(result.content, max_text_bytes, whole=is_error)
     resources = _named(result.content)
     structured = result.structured_content
-    is_error = bool(result.is_error)
+    beside = "" if structured is None else joined(_beside(result.content, structured), max_text_bytes)[0]
     if output_schema is not None and not is_error and (wrong := mismatch(structured, output_schema)):
         return CallResult(None, f"The tool answered off its own schema: {wrong}\n{text}", True, cut, attachments)
     if structured is not None and not isinstance(structured, dict):
         structured = {"value": structured}
-    return CallResult(structured, text, is_error, cut, attachments, resources)
+    return CallResult(structured, text, is_error, cut, attachments, resources, beside)
 
 
-def joined(blocks: Iterable[Any], max_text_bytes: int) -> tuple[str, bool, tuple[Attachment, ...]]:
-    """The text of content blocks, whether it was cut, and what came as bytes."""
+def joined(
+    blocks: Iterable[Any], max_text_bytes: int, *, whole: bool = False
+) -> tuple[str, bool, tuple[Attachment, ...]]:
+    """The text of content blocks, whether it was cut, and what came as bytes.
+
+    What a server means only for a person is no text for a model: unless `whole`, it is among the bytes.
+    """
     texts: list[str] = []
     attachments: list[Attachment] = []
     for block in blocks:
         text, attachment = _block(block, len(attachments) + 1)
+        if not whole and _is_for_people(block):
+            name = f"for-people-{len(attachments) + 1}.txt"
+            text, attachment = "", attachment or Attachment(name, "text/plain", text.encode(errors="replace"))
         if text:
             texts.append(text)
         if attachment is not None:
@@ -179,6 +189,34 @@ def _named(blocks: Iterable[Any]) -> tuple[str, ...]:
     found = [b.uri for b in blocks if isinstance(b, types.ResourceLink)]
     found += [b.resource.uri for b in blocks if isinstance(b, types.EmbeddedResource)]
     return tuple(dict.fromkeys(str(uri) for uri in found))
+
+
+def _is_for_people(block: Any) -> bool:
+    annotations = getattr(block, "annotations", None)
+    return annotations is not None and annotations.audience == ["user"]
+
+
+def _beside(blocks: Iterable[Any], structured: Any) -> Iterable[Any]:
+    """The blocks of text and the links that say something else than the structured content."""
+    # A bare value is often wrapped for the structured form, and a list comes as a block for each item.
+    inner = next(iter(structured.values())) if isinstance(structured, dict) and len(structured) == 1 else structured
+    parts = [structured, inner, *(inner if isinstance(inner, list) else ())]
+    held = {json.dumps(part, sort_keys=True) for part in parts}
+    for block in blocks:
+        if isinstance(block, types.TextContent):
+            if json.dumps(block.text) not in held and _as_json(block.text) not in held:
+                yield block
+        elif isinstance(block, types.ResourceLink) or (
+            isinstance(block, types.EmbeddedResource) and isinstance(block.resource, types.TextResourceContents)
+        ):
+            yield block
+
+
+def _as_json(text: str) -> str | None:
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except (ValueError, RecursionError):
+        return None
 
 
 def mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:

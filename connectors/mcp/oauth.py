@@ -62,8 +62,8 @@ async def entrust(store: GrantStore, alias: str, server_url: str, issuer: Issuer
             await store.keep_registration(alias, Registration(place, now))
         elif first.client_id != now:
             raise OAuthFailure(
-                f"the server names {now}, and what is set for it belongs to {first.client_id}, which it named before; "
-                f"if {now} is right, set oauth.issuer to it"
+                f"the server names {now}, and what is set for it belongs to {first.client_id}, which it named "
+                f"before; if {now} is right, set oauth.issuer to it"
             )
 
 

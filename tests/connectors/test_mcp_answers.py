@@ -2,11 +2,12 @@
 
 import asyncio
 
+import mcp_types as types
 import pytest
 from aiohttp import web
 
 from connectors.mcp import McpHost, ProtocolFailure, ServerDown, UnknownOutcome
-from connectors.mcp.content import preview
+from connectors.mcp.content import call_result, preview
 from tests.connectors.mcp_stub import Stub, text
 
 TOTAL = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
@@ -91,6 +92,41 @@ def test_a_schema_that_cannot_be_used_takes_nothing_away_from_what_was_done():
                 assert not told.is_error and told.structured == done["structuredContent"]
 
     run(main)
+
+
+def of(*blocks, structured=None, is_error=False):
+    told = {"content": list(blocks), "structuredContent": structured, "isError": is_error}
+    return call_result(types.CallToolResult.model_validate(told, by_name=False), 10_000)
+
+
+def block(words, **more):
+    return {"type": "text", "text": words, **more}
+
+
+LINK = {"type": "resource_link", "uri": "crm://log", "name": "log"}
+FOR_PEOPLE = {"annotations": {"audience": ["user"]}}
+
+
+@pytest.mark.parametrize(
+    ("structured", "blocks", "beside"),
+    [
+        ({"rows": 6}, [block('{ "rows": 6 }')], ""),
+        ({"result": "fine"}, [block("fine")], ""),
+        ({"result": [{"a": 1}, {"a": 2}]}, [block('{"a": 1}'), block('{"a": 2}')], ""),
+        ({"rows": 6}, [block("3 of 9 rows were skipped"), LINK], "3 of 9 rows were skipped\nlog: crm://log"),
+        ({"rows": 6}, [block("[" * 100_000)], "[" * 10_000 + "\n[cut: 100000 bytes, 10000 shown]"),
+        ({"rows": 6}, [block("Dear person", **FOR_PEOPLE)], ""),
+    ],
+)
+def test_what_is_said_beside_structured_content_is_told_apart_from_its_repetition(structured, blocks, beside):
+    assert of(*blocks, structured=structured).beside == beside
+
+
+def test_what_is_meant_for_people_only_is_kept_for_them_and_an_error_is_read_by_all():
+    told = of(block("for both"), block("Dear person", **FOR_PEOPLE), {**LINK, **FOR_PEOPLE})
+    assert told.text == "for both"
+    assert [a.data for a in told.attachments] == [b"Dear person", b"log: crm://log"]
+    assert of(block("It failed", **FOR_PEOPLE), is_error=True).text == "It failed"
 
 
 def test_a_tool_that_says_too_much_of_itself_is_left_out_by_name_and_the_others_stay():
