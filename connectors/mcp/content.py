@@ -6,8 +6,8 @@ import hashlib
 import json
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -161,6 +161,32 @@ def joined(
             attachments.append(attachment)
     text, cut = _limited(visible("\n".join(texts)), max_text_bytes)
     return text, cut, tuple(attachments)
+
+
+def masked(result: CallResult, mask: Callable[[str], str]) -> CallResult:
+    """A result in whose text, data and files of text `mask` has replaced what nobody is to read."""
+    return replace(
+        result,
+        structured=_masked(result.structured, mask),
+        text=mask(result.text),
+        beside=mask(result.beside),
+        attachments=tuple(_masked_file(one, mask) for one in result.attachments),
+    )
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask(key): _masked(inner, mask) for key, inner in value.items()}
+    return [_masked(inner, mask) for inner in value] if isinstance(value, list) else value
+
+
+def _masked_file(one: Attachment, mask: Callable[[str], str]) -> Attachment:
+    try:
+        return replace(one, data=mask(one.data.decode()).encode())
+    except UnicodeDecodeError:
+        return one
 
 
 def resource_result(contents: Iterable[Any], max_text_bytes: int) -> CallResult:

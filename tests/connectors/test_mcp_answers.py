@@ -1,6 +1,8 @@
 """What a server tells and answers, page by page and checked, from one that does it wrong."""
 
 import asyncio
+import base64
+import json
 
 import mcp_types as types
 import pytest
@@ -127,6 +129,38 @@ def test_what_is_meant_for_people_only_is_kept_for_them_and_an_error_is_read_by_
     assert told.text == "for both"
     assert [a.data for a in told.attachments] == [b"Dear person", b"log: crm://log"]
     assert of(block("It failed", **FOR_PEOPLE), is_error=True).text == "It failed"
+
+
+def test_no_secret_of_the_entry_comes_back_in_an_answer_and_common_words_stay():
+    key, pem = "sk-live-SECRET123", 'line "one" 77\nline two'
+    environ = {"KEY": key, "PEM": pem, "MODE": "production", "HOME_OF_IT": "/home/cadre", "REGION": "eu-central-1",
+               "HOST": "https://example.com/mcp", "PIN": "4711"}  # fmt: skip
+    told = json.dumps(environ)
+    file = {"uri": "crm://env.txt", "mimeType": "text/plain", "blob": base64.b64encode(told.encode()).decode()}
+    picture = {
+        "uri": "crm://a.png",
+        "mimeType": "image/png",
+        "blob": base64.b64encode(b"\xff" + key.encode()).decode(),
+    }
+    answer = {
+        "structuredContent": {"environ": [environ], "all": told},
+        "content": [block(told), {"type": "resource", "resource": file}, {"type": "resource", "resource": picture}],
+    }
+
+    async def main():
+        async with Stub({"environ": answering(answer)}) as stub:
+            entry = {**stub.entry(), "headers": {f"X-{name}": f"${{{name}}}" for name in environ}}
+            entry["headers"].pop("X-PEM")
+            entry["oauth"] = {"clientId": "c", "clientSecret": "${PEM}"}
+            async with McpHost({"mcpServers": {"crm": entry}}, environ=environ) as host:
+                got = await host.call("mcp__crm__environ", {})
+        wanted = {**environ, "KEY": "***", "PEM": "***"}
+        assert got.structured["environ"] == [wanted]
+        assert [json.loads(said) for said in (got.structured["all"], got.beside.split("\n")[0])] == [wanted] * 2
+        assert json.loads(got.attachments[0].data) == wanted and got.text.startswith(json.dumps(wanted))
+        assert got.attachments[1].data.startswith(b"\xff")  # what is no text is left whole
+
+    run(main)
 
 
 def test_a_tool_that_says_too_much_of_itself_is_left_out_by_name_and_the_others_stay():

@@ -16,7 +16,7 @@ from bot.store.database import Database, Tx
 from bot.tools.mcp import pins
 from bot.tools.mcp.pins import Pin
 from bot.tools.mcp.policy import ServerPolicy
-from connectors.mcp import AuthorizationRequired, Caller, McpFailure, McpHost, ToolInfo
+from connectors.mcp import SERVICE, AuthorizationRequired, Caller, McpFailure, McpHost, ToolInfo
 
 log = structlog.get_logger()
 
@@ -136,7 +136,7 @@ class Catalogue:
         told = await self.host.tools(alias, caller=caller)
         if self._told.get(alias) != told:
             self._left_out[alias] = self._too_large(alias)
-            await self._review(alias, told, complete=not caller.principal.startswith("user:"))
+            await self._review(alias, told, complete=caller.principal == SERVICE)
             self._told[alias] = told
         return told
 
