@@ -83,5 +83,5 @@ def test_a_pin_is_what_its_fingerprint_is_of():
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("unit", ["A", "a.", "a,", "a, ", "a.a,", "a,b ", ", ", "a,   "])
 def test_no_description_takes_long_to_compare(unit):
-    long = unit * (200_000 // len(unit))
+    long = unit * (100_000 // len(unit))
     assert set(pinned({**SEND, "description": long})) == {"send_mail"}
