@@ -192,6 +192,7 @@ async def _mcp(settings: Settings) -> Finding:
         await host.tools()
         states = host.status()
         bad = [*host.problems, *(f"{one.alias}: {one.error}" for one in states if one.state != "ready")]
+        bad += [f"{one.alias}: left out as too large: {', '.join(one.left_out)}" for one in states if one.left_out]
     told = ", ".join(f"{one.alias} ({one.tools} tools)" for one in states if one.state == "ready")
     fix = "Correct the entry, or start the server." if bad else ""
     return Finding("mcp", not bad, "; ".join([*bad, told] if told else bad), fix)

@@ -8,20 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, ValidationError
-from referencing import Registry as Schemas
 
 from bot.errors import ModelMustRetry
 from bot.policy.gate import Effect
 from bot.store.database import Database, Tx
 from bot.types import Json
 from bot.workspace import Workspace
+from connectors.schemas import ForeignSchema
 
 ROOM = 2_000  # characters of a result that enter the context; what is larger goes to a file, with a preview
 WHOLE = 1_000_000  # room of a tool that is called for the text itself
 SCHEMA_SHOWN = 4_000  # characters of a schema in an error
-NOTHING_FETCHED: Schemas[Any] = Schemas()  # a $ref out of a schema finds nothing
 
 
 @dataclass(frozen=True)
@@ -100,22 +98,16 @@ class Tool:
             raise ModelMustRetry(f"{self.name} was not called: {wrong}.") from error
 
     @cached_property
-    def _validator(self) -> Draft202012Validator:
-        return Draft202012Validator(self.schema, registry=NOTHING_FETCHED)
+    def _validator(self) -> ForeignSchema:
+        return ForeignSchema(self.schema)
 
     def offered_in(self, channel: str) -> bool:
         return not self.channels or channel in self.channels
 
     def _fits(self, raw: Any) -> None:
         """Check arguments against a schema that is not ours; whoever guessed them may not have seen it."""
-        if not self.schema:
-            return
-        try:
-            errors = list(self._validator.iter_errors(raw))
-        except Exception:  # a schema that cannot be used is the server's: it judges its own arguments
-            return
-        if errors:
-            wrong = "; ".join(f"{'.'.join(map(str, e.path)) or 'arguments'}: {e.message[:200]}" for e in errors[:6])
+        if self.schema and (errors := self._validator.problems(raw)):
+            wrong = "; ".join(f"{'.'.join(map(str, e.path)) or 'arguments'}: {e.message[:200]}" for e in errors)
             shape = json.dumps(self.schema, ensure_ascii=False)[:SCHEMA_SHOWN]
             raise ModelMustRetry(f"{self.name} was not called: {wrong}. It takes: {shape}")
 

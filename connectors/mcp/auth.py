@@ -42,6 +42,7 @@ class Session:
         self._http = sign_in_client(config.url)
         self._lock = asyncio.Lock()
         self._held: StoredGrant | None = None
+        self._unusable: int | None = None  # the version of a grant whose client its issuer no longer knows
         self._nonces: dict[str, str] = {}
         self._failed: tuple[float, OAuthFailure] | None = None
         self.required: AuthorizationRequired | None = None
@@ -118,6 +119,7 @@ class Session:
             raise self._failed[1]
         try:
             issuer = await discovery.discover(self._http, self._url, asked)
+            await oauth.entrust(self._store, self._config.alias, self._url, issuer, self._config.oauth)
             granted = used.grant.scope if used is not None and asked.status == 403 else None
             scope = discovery.scope_to_ask(asked, issuer, self._config.oauth, granted)
             if self._config.oauth.grant == "authorization_code":
@@ -159,7 +161,9 @@ class Session:
     async def _stored(self) -> StoredGrant | None:
         stored = await self._store.grant(self._config.alias, self._principal)
         # An entry that was pointed elsewhere does not take its old tokens along.
-        return stored if stored is not None and stored.grant.server_url == self._url else None
+        if stored is None or stored.grant.server_url != self._url or stored.version == self._unusable:
+            return None
+        return stored
 
     async def _renewed(self, held: StoredGrant) -> StoredGrant | None:
         """The grant after at most one refresh by anybody; None when the issuer does not renew it any more."""
@@ -174,14 +178,23 @@ class Session:
             try:
                 grant = await oauth.refresh(self._http, latest.grant, self._config.oauth)
             except Refused as error:
-                if error.code == "invalid_client":
-                    await forget_client(self._store, alias, latest.grant)
-                await self._store.forget(alias, principal, expected=latest.version)
-                self._held = None
+                await self._lost(latest, error)
                 return None
             await self._store.keep(alias, principal, grant, expected=latest.version)
             self._held = await self._stored()
             return self._held
+
+    async def _lost(self, stored: StoredGrant, error: Refused) -> None:
+        """A grant that is not renewed any more is forgotten; one whose client is unknown is kept but not used."""
+        alias = self._config.alias
+        if error.code in oauth.UNKNOWN_CLIENT:
+            if self._config.oauth.client_id is not None:
+                raise error  # whoever runs Cadre can mend the entry, and the person need not sign in again
+            await forget_client(self._store, alias, stored.grant)
+            self._unusable = stored.version
+        else:
+            await self._store.forget(alias, self._principal, expected=stored.version)
+        self._held = None
 
 
 async def finish(
@@ -191,7 +204,7 @@ async def finish(
     try:
         grant = await oauth.finish(http, attempt, config.oauth, code, iss)
     except Refused as error:
-        if error.code == "invalid_client":
+        if error.code in oauth.UNKNOWN_CLIENT:
             await forget_client(store, attempt.server, attempt.grant)
         raise
     await store.keep(attempt.server, attempt.principal, grant, expected=None)

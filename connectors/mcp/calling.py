@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from . import jobs, reading
 from .calls import Call, completed, elicited
 from .connection import Connection
-from .content import CallResult, call_result
+from .content import CallResult, call_result, masked
 from .errors import InputRequired, ProtocolFailure, QuestionLost, StillWorking
 from .ports import Answer, Parked
 
@@ -152,12 +152,14 @@ def _result(connection: Connection, call: Call, raw: Mapping[str, Any]) -> CallR
     config = connection.config
     try:
         if call.tool.ours:
-            return reading.result(call.tool, call.arguments, raw, config.max_text_bytes)
+            read = reading.result(call.tool, call.arguments, raw, config.max_text_bytes)
+            return masked(read, config.masked)
         result = types.CallToolResult.model_validate(raw, by_name=False)
     except ValidationError as error:
         said = " ".join(str(error).split())[:300]
         raise ProtocolFailure(config.alias, f"{call.tool.tool} answered off the protocol: {said}") from error
-    return call_result(result, config.max_text_bytes, call.tool.output_schema if config.check_output else None)
+    schema = call.tool.output_schema if config.check_output else None
+    return masked(call_result(result, config.max_text_bytes, schema), config.masked)
 
 
 # ---- questions
@@ -239,7 +241,7 @@ async def _looked_at(connection: Connection, call: Call, parked: Parked, given: 
         return _result(connection, call, state.get("result") or {})
     if status == "failed":
         said = (state.get("error") or {}).get("message") or state.get("statusMessage") or "without saying why"
-        raise ProtocolFailure(alias, f"{call.tool.tool} of {alias} failed: {said}")
+        raise ProtocolFailure(alias, f"{call.tool.tool} of {alias} failed: {connection.config.redacted(str(said))}")
     if status == "cancelled":
         raise ProtocolFailure(alias, f"{call.tool.tool} of {alias} was cancelled there.")
     working = _working(connection, call, {**state, "taskId": task_id})

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from . import jobs, skills
 from .auth import NEEDS_SIGN_IN, SIGN_IN_FAILED, Session, http_client
 from .calls import Call
-from .content import ToolInfo, tool_infos
+from .content import ToolInfo, too_large, tool_infos
 from .errors import McpFailure, ProtocolFailure, ServerDown, SignInFailed
 from .following import Follower, Following
 from .forgiving import forgiving
@@ -83,6 +83,7 @@ class Connection:
         self.broken = asyncio.Event()
         self.stale = False
         self.tools: tuple[ToolInfo, ...] = ()
+        self.left_out: tuple[str, ...] = ()
         self.instructions: str | None = None
         self.capabilities = types.ServerCapabilities()
         self.held: dict[str, Call] = {}
@@ -339,6 +340,7 @@ class Connection:
     def _named(self, listed: list[types.Tool]) -> tuple[ToolInfo, ...]:
         alias = self.config.alias
         resources, prompts = self._to_read
+        self.left_out = too_large(listed)
         return with_ours(alias, tool_infos(alias, listed), resources=resources, prompts=prompts)
 
     async def _listed(self, client: Client) -> list[types.Tool]:

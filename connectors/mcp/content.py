@@ -6,20 +6,20 @@ import hashlib
 import json
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import jsonschema
 import mcp_types as types
-import referencing
-import referencing.exceptions
+
+from connectors.schemas import ForeignSchema
 
 from .pins import canonical, fingerprint
 
 _MAX_NAME = 128
 _MAX_DESCRIPTION = 2048
+_MAX_TOLD = 128 * 1024  # bytes that a tool says of itself, nearly all of them schemas
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_A_FILE = re.compile(r"[^\w.-]+")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
@@ -67,12 +67,13 @@ class CallResult:
     truncated: bool = False
     attachments: tuple[Attachment, ...] = ()
     resources: tuple[str, ...] = ()  # addresses of those that the answer holds or points to
+    beside: str = ""  # text and links that `structured` does not hold
 
 
 def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
-    """The tools of a server under names that are unique and that the model's API accepts."""
+    """The tools of a server under names that are unique and that the model's API accepts; none that is too large."""
     infos: dict[str, ToolInfo] = {}
-    for tool in tools:
+    for tool in filter(_is_in_size, tools):
         name = tool_name(alias, tool.name)
         if name in infos:
             name = _shortened(name, tool.name)
@@ -103,6 +104,15 @@ def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
     return tuple(infos.values())
 
 
+def too_large(tools: Iterable[types.Tool]) -> tuple[str, ...]:
+    """The tools that are left out because they say too much of themselves."""
+    return tuple(tool.name[:_MAX_NAME] for tool in tools if not _is_in_size(tool))
+
+
+def _is_in_size(tool: types.Tool) -> bool:
+    return len(tool.model_dump_json(exclude={"icons", "meta"})) <= _MAX_TOLD
+
+
 def tool_name(alias: str, tool: str) -> str:
     """`mcp__<alias>__<tool>`; what the API does not accept in a name is replaced."""
     clean = _NOT_A_NAME.sub("_", tool)
@@ -119,29 +129,64 @@ def call_result(
     result: types.CallToolResult, max_text_bytes: int, output_schema: Mapping[str, Any] | None = None
 ) -> CallResult:
     """A result with its text joined and cut to size, and its bytes apart; off its schema it is a failure."""
-    text, cut, attachments = joined(result.content, max_text_bytes)
+    is_error = bool(result.is_error)
+    text, cut, attachments = joined(result.content, max_text_bytes, whole=is_error)
     resources = _named(result.content)
     structured = result.structured_content
-    is_error = bool(result.is_error)
+    beside = "" if structured is None else joined(_beside(result.content, structured), max_text_bytes)[0]
     if output_schema is not None and not is_error and (wrong := mismatch(structured, output_schema)):
         return CallResult(None, f"The tool answered off its own schema: {wrong}\n{text}", True, cut, attachments)
     if structured is not None and not isinstance(structured, dict):
         structured = {"value": structured}
-    return CallResult(structured, text, is_error, cut, attachments, resources)
+    return CallResult(structured, text, is_error, cut, attachments, resources, beside)
 
 
-def joined(blocks: Iterable[Any], max_text_bytes: int) -> tuple[str, bool, tuple[Attachment, ...]]:
-    """The text of content blocks, whether it was cut, and what came as bytes."""
+def joined(
+    blocks: Iterable[Any], max_text_bytes: int, *, whole: bool = False
+) -> tuple[str, bool, tuple[Attachment, ...]]:
+    """The text of content blocks, whether it was cut, and what came as bytes.
+
+    What a server means only for a person is no text for a model: unless `whole`, it is among the bytes.
+    """
     texts: list[str] = []
     attachments: list[Attachment] = []
     for block in blocks:
         text, attachment = _block(block, len(attachments) + 1)
+        if not whole and _is_for_people(block):
+            name = f"for-people-{len(attachments) + 1}.txt"
+            text, attachment = "", attachment or Attachment(name, "text/plain", text.encode(errors="replace"))
         if text:
             texts.append(text)
         if attachment is not None:
             attachments.append(attachment)
     text, cut = _limited(visible("\n".join(texts)), max_text_bytes)
     return text, cut, tuple(attachments)
+
+
+def masked(result: CallResult, mask: Callable[[str], str]) -> CallResult:
+    """A result in whose text, data and files of text `mask` has replaced what nobody is to read."""
+    return replace(
+        result,
+        structured=_masked(result.structured, mask),
+        text=mask(result.text),
+        beside=mask(result.beside),
+        attachments=tuple(_masked_file(one, mask) for one in result.attachments),
+    )
+
+
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask(key): _masked(inner, mask) for key, inner in value.items()}
+    return [_masked(inner, mask) for inner in value] if isinstance(value, list) else value
+
+
+def _masked_file(one: Attachment, mask: Callable[[str], str]) -> Attachment:
+    try:
+        return replace(one, data=mask(one.data.decode()).encode())
+    except UnicodeDecodeError:
+        return one
 
 
 def resource_result(contents: Iterable[Any], max_text_bytes: int) -> CallResult:
@@ -172,19 +217,42 @@ def _named(blocks: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(uri) for uri in found))
 
 
+def _is_for_people(block: Any) -> bool:
+    annotations = getattr(block, "annotations", None)
+    return annotations is not None and annotations.audience == ["user"]
+
+
+def _beside(blocks: Iterable[Any], structured: Any) -> Iterable[Any]:
+    """The blocks of text and the links that say something else than the structured content."""
+    # A bare value is often wrapped for the structured form, and a list comes as a block for each item.
+    inner = next(iter(structured.values())) if isinstance(structured, dict) and len(structured) == 1 else structured
+    parts = [structured, inner, *(inner if isinstance(inner, list) else ())]
+    held = {json.dumps(part, sort_keys=True) for part in parts}
+    for block in blocks:
+        if isinstance(block, types.TextContent):
+            if json.dumps(block.text) not in held and _as_json(block.text) not in held:
+                yield block
+        elif isinstance(block, types.ResourceLink) or (
+            isinstance(block, types.EmbeddedResource) and isinstance(block.resource, types.TextResourceContents)
+        ):
+            yield block
+
+
+def _as_json(text: str) -> str | None:
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except (ValueError, RecursionError):
+        return None
+
+
 def mismatch(structured: Any, schema: Mapping[str, Any]) -> str | None:
     """What does not fit a schema, or None. A schema that leads elsewhere, or is none, can say nothing."""
     if structured is None:
         return "it came without the structured content that it promises"
-    try:
-        validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
-        # An empty registry: nothing is fetched to check an answer.
-        found = next(iter(validator(schema, registry=referencing.Registry()).iter_errors(structured)), None)
-    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable, TypeError, ValueError):
+    found = ForeignSchema(schema).problems(structured, 1)
+    if not found:
         return None
-    if found is None:
-        return None
-    return f"{'/'.join(str(p) for p in found.absolute_path) or 'the whole'}: {found.message[:300]}"
+    return f"{'/'.join(str(p) for p in found[0].absolute_path) or 'the whole'}: {found[0].message[:300]}"
 
 
 def preview(text: str, room: int, path: str) -> str:

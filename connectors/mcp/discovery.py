@@ -48,9 +48,13 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Issuer:
-    """An authorization server and what it offers."""
+    """An authorization server and what it offers.
+
+    `vouched_by` is who said so: the issuer itself, or the server, where it answers in the issuer's place.
+    """
 
     name: str
+    vouched_by: str
     authorization_endpoint: str
     token_endpoint: str
     registration_endpoint: str | None
@@ -87,9 +91,11 @@ async def discover(http: httpx2.AsyncClient, server_url: str, asked: Challenge) 
     wanted = resource_url_from_server_url(server_url)
     if resource is not None:
         wanted = str(resource.resource)
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(server_url))
     if metadata is not None:
         return Issuer(
             str(metadata.issuer),
+            str(metadata.issuer) if named is not None else base,
             str(metadata.authorization_endpoint),
             str(metadata.token_endpoint),
             str(metadata.registration_endpoint) if metadata.registration_endpoint else None,
@@ -98,9 +104,8 @@ async def discover(http: httpx2.AsyncClient, server_url: str, asked: Challenge) 
     if named is not None:
         raise OAuthFailure(f"{named} publishes nothing about how to sign in there")
     # The oldest servers answer at fixed places of their own origin.
-    base = "{0.scheme}://{0.netloc}".format(urlsplit(server_url))
     sign_in, token, register = (urljoin(base, place) for place in ("/authorize", "/token", "/register"))
-    return Issuer(base, sign_in, token, register, wanted, scopes, None, {})
+    return Issuer(base, base, sign_in, token, register, wanted, scopes, None, {})
 
 
 async def _resource(

@@ -16,7 +16,7 @@ from .auth import Session
 from .calls import Limits, OnProgress
 from .config import read_config
 from .connection import Connection, Profile, pages
-from .content import CallResult, ToolInfo, mismatch, prompt_result, resource_result
+from .content import CallResult, ToolInfo, masked, mismatch, prompt_result, resource_result
 from .discovery import OAuthFailure
 from .egress import sign_in_client
 from .errors import McpFailure, ProtocolFailure, ServerDown, SignInFailed, UnknownTool
@@ -190,7 +190,7 @@ class McpHost:
             lambda c: c.request(lambda client: client.session.read_resource(uri), f"the reading of {uri}", limit), uri
         )
         server.follow((uri,))
-        return resource_result(result.contents, server.config.max_text_bytes)
+        return masked(resource_result(result.contents, server.config.max_text_bytes), server.config.masked)
 
     def follow(self, alias: str, uris: Iterable[str], *, caller: Caller | None = None) -> None:
         """Follows what came as `resources` of a result, as if it had been read; returns at once.
@@ -214,7 +214,7 @@ class McpHost:
             ),
             name,
         )
-        return prompt_result(result, server.config.max_text_bytes)
+        return masked(prompt_result(result, server.config.max_text_bytes), server.config.masked)
 
     async def complete(
         self,

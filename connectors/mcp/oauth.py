@@ -21,7 +21,7 @@ from mcp.client.auth import utils as pure
 from . import dpop
 from .discovery import Issuer, OAuthFailure, Refused, Unreachable
 from .egress import NotAllowed, is_loopback
-from .ports import Attempt, Grant, Registration
+from .ports import Attempt, Grant, GrantStore, Registration
 from .settings import OAuthConfig
 
 _ATTEMPT_S = 600.0
@@ -29,6 +29,7 @@ _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type"
 _JSON = {"accept": "application/json"}
+UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 _FOR_NOW = ("temporarily_unavailable", "server_error", "slow_down")  # an issuer that means "later"
 
 
@@ -42,6 +43,28 @@ class SignIn:
 
 
 # ---- as whom
+
+
+async def entrust(store: GrantStore, alias: str, server_url: str, issuer: Issuer, config: OAuthConfig) -> None:
+    """Raises where the entry's credentials would go to another issuer than they are for.
+
+    It is the one that the entry names, else the first that the server named: a server must not pick who gets them.
+    That first one is remembered among the registrations, under the server's address.
+    """
+    now = issuer.vouched_by
+    if config.issuer is not None:
+        if not pure.issuers_match(config.issuer, now):
+            raise OAuthFailure(f"what is set for this server belongs to {config.issuer}, not to {now}")
+    elif config.has_credentials:
+        place = f"first of {server_url}"
+        first = await store.registration(alias, place)
+        if first is None:
+            await store.keep_registration(alias, Registration(place, now))
+        elif first.client_id != now:
+            raise OAuthFailure(
+                f"the server names {now}, and what is set for it belongs to {first.client_id}, which it named "
+                f"before; if {now} is right, set oauth.issuer to it"
+            )
 
 
 async def register(
@@ -78,10 +101,8 @@ async def register(
 
 
 def configured(issuer: Issuer, config: OAuthConfig, redirect_uri: str | None) -> Registration:
-    """The client that the entry names, for the issuer it belongs to."""
+    """The client that the entry names; `entrust` has looked whether it belongs to this issuer."""
     assert config.client_id is not None
-    if config.issuer is not None and not pure.issuers_match(config.issuer, issuer.name):
-        raise OAuthFailure(f"the client set for this server belongs to {config.issuer}, not to {issuer.name}")
     if config.private_key is not None:
         return Registration(issuer.name, config.client_id, None, "private_key_jwt", redirect_uri)
     method = _preferred(issuer.methods, config.client_secret) if config.client_secret else "none"
@@ -148,9 +169,18 @@ async def finish(
 
 
 async def refresh(http: httpx2.AsyncClient, grant: Grant, config: OAuthConfig) -> Grant:
-    """The grant with new tokens; only ever asked of the issuer that gave it."""
+    """The grant with new tokens; only ever asked of the issuer that gave it.
+
+    A person's is refused only where the issuer itself says that the grant, or the client, is no longer good.
+    """
     form = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token, "resource": grant.resource}
-    return await _tokens(http, grant, config, form)
+    try:
+        return await _tokens(http, grant, config, form)
+    except Refused as error:
+        by_machine = config.grant != "authorization_code"  # which gets itself another
+        if by_machine or error.code in ("invalid_grant", *UNKNOWN_CLIENT):
+            raise
+        raise Unreachable(str(error)) from error
 
 
 # ---- without a person

@@ -11,11 +11,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 UNORDERED = {"required", "enum", "type", "anyOf", "oneOf", "allOf", "examples"}
-_COMMA_LIST = re.compile(r"[\w:/-]+(?:\.[\w:/-]+)*(?:,\s*[\w:/-]+(?:\.[\w:/-]+)*){2,}")
+_ITEM = r"[\w:/-]++(?:\.[\w:/-]++)*+"
+# It begins only where an item does and never goes back, so that its time is linear in any text.
+_COMMA_LIST = re.compile(rf"(?<![\w:/-])(?<![\w:/-]\.){_ITEM}(?:,\s*+{_ITEM}){{2,}}+")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _ORDER = re.compile(
     r"\b(ignore (all|any|previous)|do not (tell|mention|inform)|before (using|calling) any|always (call|use)|"
@@ -84,10 +86,15 @@ def flags(text: str, others: Iterable[str]) -> tuple[str, ...]:
         found.append("invisible characters")
     if order := _ORDER.search(words):
         found.append(f"reads like an instruction: {order.group(0)!r}")
-    named = sorted(other for other in others if len(other) > 4 and re.search(rf"\b{re.escape(other)}\b", words))
+    named = sorted(other for other in others if len(other) > 4 and other in words and _word(other).search(words))
     if named:
         found.append(f"names other tools: {', '.join(named[:5])}")
     return tuple(found)
+
+
+@lru_cache(maxsize=10_000)
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(name)}\b")
 
 
 def _diff(before: str, now: str) -> str:

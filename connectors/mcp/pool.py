@@ -30,6 +30,7 @@ class ServerStatus:
     starts: int
     tools: int
     error: str | None
+    left_out: tuple[str, ...] = ()  # tools that say more of themselves than can be taken
 
 
 class Server:
@@ -69,6 +70,7 @@ class Server:
             self._starts,
             len(self._connection.tools) if ready and self._connection else 0,
             self._error,
+            self._connection.left_out if ready and self._connection else (),
         )
 
     @property

@@ -1,13 +1,22 @@
 """What is set for one server."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 Transport = Literal["stdio", "http", "sse"]
 Performer = Literal["service", "user", "channel"]
 Scope = Literal["shared", "user", "run"]
 Grant = Literal["authorization_code", "client_credentials", "identity_assertion", "workload"]
+
+_SHORT = 8
+# A word, a number, names with a number at the end, a path, a plain address: data holds these by itself.
+_COMMON = re.compile(
+    r"[A-Z]?[a-z]{,20}|[A-Z]{,20}|[0-9.,:-]+|[a-z]{,20}(?:[-_.][a-z]{,20})*+[-_.:]?[0-9]{,5}|[/~.][^@]*|[a-z+]+://[^@?]*"
+)
 
 
 @dataclass(frozen=True)
@@ -20,12 +29,17 @@ class OAuthConfig:
     private_key: str | None = field(default=None, repr=False)  # PEM; signs the client's own assertion
     algorithm: str = "ES256"
     scope: str | None = None
-    issuer: str | None = None  # the only one that gets these credentials
+    issuer: str | None = None  # the only one that gets these credentials; None: the first that the server names
     assertion: str | None = field(default=None, repr=False)  # of a workload, as its platform gives it
     assertion_file: str | None = None  # the same, read anew each time
     idp_token_endpoint: str | None = None
     idp_client_id: str | None = None
     id_token: str | None = field(default=None, repr=False)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether something is set that only the right issuer may get."""
+        return any((self.client_secret, self.private_key, self.assertion, self.assertion_file, self.id_token))
 
 
 @dataclass(frozen=True)
@@ -68,3 +82,15 @@ class ServerConfig:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+    def masked(self, text: str) -> str:
+        """An answer without those of the values that can only be secrets: what is short or common is also data."""
+        for secret in self._certain:
+            text = text.replace(secret, "***")
+        return text
+
+    @cached_property
+    def _certain(self) -> tuple[str, ...]:
+        found = [secret for secret in self.secrets if len(secret) >= _SHORT and not _COMMON.fullmatch(secret)]
+        # Also as they stand in JSON; the longest first, as one may hold another.
+        return tuple(sorted({*found, *(json.dumps(secret)[1:-1] for secret in found)}, key=len, reverse=True))

@@ -27,6 +27,9 @@ class Stub:
         self.life_s = 3600
         self.page, self.loops = 1000, False
         self.issuer_is_down = False
+        self.names = None  # another issuer that it names, an address
+        self.speaks_for = None  # an issuer that it only says to be
+        self.refresh_answers = None  # (status, body) that refreshes get instead of tokens
         self.needs = {}  # tool -> scope beyond the usual one
 
     async def __aenter__(self):
@@ -106,11 +109,14 @@ class Stub:
     async def _metadata(self, request):
         name = request.match_info["name"]
         if name == "oauth-protected-resource/mcp":
-            return web.json_response({"resource": f"{self.base}/mcp", "authorization_servers": [self.base]})
+            if self.speaks_for:
+                raise web.HTTPNotFound
+            issuer = self.names or self.base
+            return web.json_response({"resource": f"{self.base}/mcp", "authorization_servers": [issuer]})
         if name != "oauth-authorization-server":
             raise web.HTTPNotFound
         return web.json_response({
-            "issuer": self.base, "authorization_endpoint": f"{self.base}/authorize",
+            "issuer": self.speaks_for or self.base, "authorization_endpoint": f"{self.base}/authorize",
             "token_endpoint": f"{self.base}/token", "registration_endpoint": f"{self.base}/register",
             "code_challenge_methods_supported": ["S256"], "token_endpoint_auth_methods_supported": ["none"],
             "response_types_supported": ["code"],
@@ -137,6 +143,9 @@ class Stub:
             if person == "unknown":
                 return web.json_response({"error": "invalid_client"}, status=401)
         elif form["grant_type"] == "refresh_token":
+            if self.refresh_answers is not None:
+                status, body = self.refresh_answers
+                return web.Response(status=status, text=body)
             known = self.refreshes.pop(form["refresh_token"], None)  # each works once
             if known is None:
                 return web.json_response({"error": "invalid_grant"}, status=400)

@@ -1,12 +1,15 @@
 """What a server tells and answers, page by page and checked, from one that does it wrong."""
 
 import asyncio
+import base64
+import json
 
+import mcp_types as types
 import pytest
 from aiohttp import web
 
 from connectors.mcp import McpHost, ProtocolFailure, ServerDown, UnknownOutcome
-from connectors.mcp.content import preview
+from connectors.mcp.content import call_result, preview
 from tests.connectors.mcp_stub import Stub, text
 
 TOTAL = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
@@ -72,6 +75,102 @@ def test_an_answer_off_its_schema_is_a_failure_that_the_model_can_read():
             assert answers["elsewhere"].structured == {"total": "5"}
             async with modern(stub, check_output=False) as host:
                 assert (await host.call("mcp__crm__wrong", {})).structured == {"total": "5"}
+
+    run(main)
+
+
+@pytest.mark.timeout(30)
+def test_a_schema_that_cannot_be_used_takes_nothing_away_from_what_was_done():
+    done = {**text("done"), "structuredContent": {"total": "a" * 40 + "!"}}
+    tools = {
+        "loops": answering(done, {"type": "object", "$ref": "#"}),
+        "slow": answering(done, {"type": "object", "properties": {"total": {"pattern": "(a+)+$"}}}),
+    }
+
+    async def main():
+        async with Stub(tools) as stub, modern(stub) as host:
+            for name in tools:
+                told = await host.call(f"mcp__crm__{name}", {})
+                assert not told.is_error and told.structured == done["structuredContent"]
+
+    run(main)
+
+
+def of(*blocks, structured=None, is_error=False):
+    told = {"content": list(blocks), "structuredContent": structured, "isError": is_error}
+    return call_result(types.CallToolResult.model_validate(told, by_name=False), 10_000)
+
+
+def block(words, **more):
+    return {"type": "text", "text": words, **more}
+
+
+LINK = {"type": "resource_link", "uri": "crm://log", "name": "log"}
+FOR_PEOPLE = {"annotations": {"audience": ["user"]}}
+
+
+@pytest.mark.parametrize(
+    ("structured", "blocks", "beside"),
+    [
+        ({"rows": 6}, [block('{ "rows": 6 }')], ""),
+        ({"result": "fine"}, [block("fine")], ""),
+        ({"result": [{"a": 1}, {"a": 2}]}, [block('{"a": 1}'), block('{"a": 2}')], ""),
+        ({"rows": 6}, [block("3 of 9 rows were skipped"), LINK], "3 of 9 rows were skipped\nlog: crm://log"),
+        ({"rows": 6}, [block("[" * 100_000)], "[" * 10_000 + "\n[cut: 100000 bytes, 10000 shown]"),
+        ({"rows": 6}, [block("Dear person", **FOR_PEOPLE)], ""),
+    ],
+)
+def test_what_is_said_beside_structured_content_is_told_apart_from_its_repetition(structured, blocks, beside):
+    assert of(*blocks, structured=structured).beside == beside
+
+
+def test_what_is_meant_for_people_only_is_kept_for_them_and_an_error_is_read_by_all():
+    told = of(block("for both"), block("Dear person", **FOR_PEOPLE), {**LINK, **FOR_PEOPLE})
+    assert told.text == "for both"
+    assert [a.data for a in told.attachments] == [b"Dear person", b"log: crm://log"]
+    assert of(block("It failed", **FOR_PEOPLE), is_error=True).text == "It failed"
+
+
+def test_no_secret_of_the_entry_comes_back_in_an_answer_and_common_words_stay():
+    key, pem = "sk-live-SECRET123", 'line "one" 77\nline two'
+    environ = {"KEY": key, "PEM": pem, "MODE": "production", "HOME_OF_IT": "/home/cadre", "REGION": "eu-central-1",
+               "HOST": "https://example.com/mcp", "PIN": "4711"}  # fmt: skip
+    told = json.dumps(environ)
+    file = {"uri": "crm://env.txt", "mimeType": "text/plain", "blob": base64.b64encode(told.encode()).decode()}
+    picture = {
+        "uri": "crm://a.png",
+        "mimeType": "image/png",
+        "blob": base64.b64encode(b"\xff" + key.encode()).decode(),
+    }
+    answer = {
+        "structuredContent": {"environ": [environ], "all": told},
+        "content": [block(told), {"type": "resource", "resource": file}, {"type": "resource", "resource": picture}],
+    }
+
+    async def main():
+        async with Stub({"environ": answering(answer)}) as stub:
+            entry = {**stub.entry(), "headers": {f"X-{name}": f"${{{name}}}" for name in environ}}
+            entry["headers"].pop("X-PEM")
+            entry["oauth"] = {"clientId": "c", "clientSecret": "${PEM}"}
+            async with McpHost({"mcpServers": {"crm": entry}}, environ=environ) as host:
+                got = await host.call("mcp__crm__environ", {})
+        wanted = {**environ, "KEY": "***", "PEM": "***"}
+        assert got.structured["environ"] == [wanted]
+        assert [json.loads(said) for said in (got.structured["all"], got.beside.split("\n")[0])] == [wanted] * 2
+        assert json.loads(got.attachments[0].data) == wanted and got.text.startswith(json.dumps(wanted))
+        assert got.attachments[1].data.startswith(b"\xff")  # what is no text is left whole
+
+    run(main)
+
+
+def test_a_tool_that_says_too_much_of_itself_is_left_out_by_name_and_the_others_stay():
+    huge = {"type": "object", "properties": {"a": {"description": "do this now. " * 200_000}}}
+
+    async def main():
+        tools = {"huge": answering(text("x"), huge), "fine": answering(text("x"), TOTAL)}
+        async with Stub(tools) as stub, modern(stub) as host:
+            assert [t.tool for t in await host.tools("crm")] == ["fine"]
+            assert host.status()[0].left_out == ("huge",)
 
     run(main)
 

@@ -3,6 +3,7 @@
 import json
 
 import mcp_types as types
+import pytest
 
 from connectors.mcp import changes
 from connectors.mcp.content import tool_infos
@@ -77,3 +78,10 @@ def test_a_pin_is_what_its_fingerprint_is_of():
     assert json.loads(info.pin)["description"].startswith("Sends a mail.")
     (again,) = tool_infos("crm", [types.Tool(**SEND, input_schema=json.loads(json.dumps(SCHEMA)))])
     assert info.fingerprint == again.fingerprint
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("unit", ["A", "a.", "a,", "a, ", "a.a,", "a,b ", ", ", "a,   "])
+def test_no_description_takes_long_to_compare(unit):
+    long = unit * (100_000 // len(unit))
+    assert set(pinned({**SEND, "description": long})) == {"send_mail"}

@@ -1,6 +1,7 @@
 """Signing in at a server: once per person, kept over restarts, renewed once by whoever comes first."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -115,6 +116,52 @@ def test_an_issuer_that_is_down_costs_no_grant():
     run(main)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (403, "<html>blocked by proxy, try later</html>"),
+        (404, ""),
+        (400, '{"error": "invalid_request"}'),
+        (400, '{"error": {"code": "invalid_grant"}}'),
+        (407, "invalid_grant"),
+    ],
+)
+def test_no_refusal_but_the_issuers_own_word_on_a_grant_costs_it(answer):
+    async def main():
+        async with Stub({"whoami": whoami}, signed=True) as stub, host(stub, MemoryGrants()) as ours:
+            await signed_in(ours, stub, ANN, "ann")
+            await ours.tools("crm", caller=ANN)
+            stub.expire()
+            stub.refresh_answers = answer
+            with pytest.raises(ServerDown, match=str(answer[0]) if answer[0] != 400 else "refused"):
+                await ours.call("mcp__crm__whoami", {}, caller=ANN)
+            stub.refresh_answers = None
+            assert (await ours.call("mcp__crm__whoami", {}, caller=ANN)).text == "you are ann"
+            assert stub.times("/authorize") == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "unauthorized_client"])
+def test_an_issuer_that_forgot_cadre_registers_it_anew_and_the_grant_is_kept_until_then(code):
+    async def main():
+        grants = MemoryGrants()
+        async with Stub({"whoami": whoami}, signed=True) as stub, host(stub, grants) as ours:
+            await signed_in(ours, stub, ANN, "ann")
+            await ours.tools("crm", caller=ANN)
+            stub.expire()
+            stub.refresh_answers = (401, f'{{"error": "{code}"}}')
+            for _ in range(2):
+                with pytest.raises(AuthorizationRequired) as needed:
+                    await ours.call("mcp__crm__whoami", {}, caller=ANN)
+            assert stub.times("/token", grant_type="refresh_token") == 1 and stub.times("/register") == 2
+            assert (await grants.grant("crm", ANN.principal)).grant.refresh_token
+            await visit(ours, needed.value)
+            assert (await ours.call("mcp__crm__whoami", {}, caller=ANN)).text == "you are ann"
+
+    run(main)
+
+
 def test_what_the_issuer_no_longer_renews_is_asked_for_again_with_one_link_for_all_calls():
     async def main():
         async with Stub({"whoami": whoami}, signed=True) as stub, host(stub, MemoryGrants()) as ours:
@@ -211,6 +258,58 @@ def machine(stub, client):
         "oauth": {"grant": "client_credentials", "clientId": client, "clientSecret": "s3cret-word"}
     }
     return McpHost({"mcpServers": {"crm": entry}}, environ={})
+
+
+def keeping(stub, grants, **oauth):
+    return McpHost({"mcpServers": {"crm": stub.entry() | {"oauth": oauth}}}, environ={}, grants=grants, sign_in=US)
+
+
+SECRETS = [
+    {"grant": "client_credentials", "clientId": "robot", "clientSecret": "s3cret-word"},
+    {"grant": "workload", "assertion": "eyJ.WORKLOAD.JWT"},
+    {"clientId": "robot", "clientSecret": "s3cret-word"},
+]
+
+
+@pytest.mark.parametrize("oauth", SECRETS)
+def test_credentials_stay_with_the_first_issuer_until_the_entry_names_another(oauth):
+    async def main():
+        grants = MemoryGrants()
+        async with Stub({"whoami": whoami}, signed=True) as stub, Stub({}, signed=True) as evil:
+            async with keeping(stub, grants, **oauth) as ours:
+                # Whether the first issuer grants anything is not the question here.
+                with contextlib.suppress(SignInFailed, AuthorizationRequired, ServerDown):
+                    await ours.tools("crm")
+            if (granted := await grants.grant("crm", "service")) is not None:
+                await grants.forget("crm", "service", expected=granted.version)
+            stub.names = evil.base
+            async with keeping(stub, grants, **oauth) as ours:
+                with pytest.raises(ServerDown) as told:
+                    await ours.tools("crm")
+                for part in (stub.base, evil.base, "set oauth.issuer"):
+                    assert part in str(told.value)
+            assert evil.times("/token") == 0
+            async with keeping(stub, grants, **oauth, issuer=stub.base) as ours:
+                with pytest.raises(ServerDown, match=f"belongs to {stub.base}, not to {evil.base}"):
+                    await ours.tools("crm")
+            async with keeping(stub, grants, **oauth, issuer=evil.base) as ours:
+                with pytest.raises((AuthorizationRequired, ServerDown)) as told:
+                    await ours.tools("crm")
+                assert "belongs to" not in str(told.value)
+
+    run(main)
+
+
+def test_a_server_that_only_says_to_be_the_issuer_gets_none_of_its_credentials():
+    async def main():
+        async with Stub({"whoami": whoami}, signed=True) as stub:
+            stub.speaks_for = "https://login.example.com"
+            async with keeping(stub, MemoryGrants(), **SECRETS[0], issuer=stub.speaks_for) as ours:
+                with pytest.raises(ServerDown, match=f"belongs to {stub.speaks_for}, not to {stub.base}"):
+                    await ours.tools("crm")
+            assert stub.times("/token") == 0
+
+    run(main)
 
 
 def test_a_machine_signs_itself_in_and_again_when_its_token_ends():

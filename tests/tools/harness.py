@@ -56,12 +56,19 @@ async def use(tools, ctx, name, /, **args):
 @asynccontextmanager
 async def connected_servers(home, db, servers):
     """The tools of these MCP servers as one process of Cadre has them."""
+    async with connected_tools(home, db, servers) as (_, registry):
+        yield registry
+
+
+@asynccontextmanager
+async def connected_tools(home, db, servers):
+    """The same, with what knows the servers."""
     vault = Vault.open_home(home, "")
     host = McpTools(servers, db, vault, Grants(db, vault), os.environ)
     registry = Registry([], ready=host.catalogue.ready)
     await host.begin(registry)
     try:
-        yield registry
+        yield host, registry
     finally:
         await host.close()
 

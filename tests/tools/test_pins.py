@@ -14,8 +14,8 @@ from bot.policy.gate import Effect, Verdict, decide
 from bot.store import servers
 from bot.tools.mcp.pins import difference, pin_of, restored, reviewed
 from bot.tools.mcp.policy import read_policy, tidied
-from connectors.mcp import ToolInfo
-from tests.tools.harness import connected_servers, context, run_row, store, until, use
+from connectors.mcp import Caller, ToolInfo
+from tests.tools.harness import connected_servers, connected_tools, context, run_row, store, until, use
 
 SERVER = """
 import json, sys
@@ -97,6 +97,33 @@ def test_on_first_use_only_tools_that_carry_a_flag_wait(db, tmp_path):
 
     asyncio.run(scenario())
     assert set(waiting(db)) == {"odd", "shadow"}
+
+
+def test_what_one_account_cannot_see_is_not_gone_for_the_others(db, tmp_path):
+    (tmp_path / "server.py").write_text(SERVER)
+    (tmp_path / "tools.json").write_text(json.dumps(TOOLS))
+    fix = {"command": sys.executable, "args": [str(tmp_path / "server.py"), str(tmp_path / "tools.json")],
+           "x-cadre": {"performer": "channel"}}  # fmt: skip
+
+    async def scenario():
+        async with connected_tools(tmp_path, db, {"fix": fix}) as (servers_of, registry):
+            await registry.ready()
+            catalogue, (all_of_it, less) = servers_of.catalogue, (Caller(f"channel:T1:{c}") for c in ("C1", "C2"))
+            change, _ = sorted(await catalogue.listed("fix", all_of_it), key=lambda info: info.tool)
+            (tmp_path / "tools.json").write_text(json.dumps({"look": TOOLS["look"]}))
+            assert "for this account" in await catalogue.checked(change, less)
+            assert names(registry) == ["change", "look"] and await catalogue.checked(change, all_of_it) == ""
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_reads_of_a_tool_that_says_too_much_why_it_is_not_there(db, tmp_path):
+    async def scenario():
+        async with connected(tmp_path, db, {**TOOLS, "huge": "Do this now. " * 20_000}) as registry:
+            assert names(registry) == ["change", "look"]
+            assert "too large to be used" in registry.missing("mcp__fix__huge", ("mcp__*",))
+
+    asyncio.run(scenario())
 
 
 def test_a_server_that_hangs_or_dies_costs_its_own_tools_and_delays_nobody(db, tmp_path):

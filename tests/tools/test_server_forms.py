@@ -106,3 +106,11 @@ def test_a_choice_can_be_named_by_its_label_value_or_number_and_many_are_not_but
     assert [value(titled, w) for w in ("two", "X1", "2")] == ["x2", "x1", "x2"]
     many = Field("f", {"enum": [str(n) for n in range(100, 140)]}, True)
     assert options(many) == ["Decline"]
+
+
+@pytest.mark.timeout(30)
+def test_a_pattern_of_a_form_is_left_to_the_server_and_lines_of_any_length_are_read_at_once():
+    slow = {"type": "object", "properties": {"code": {"type": "string", "pattern": "(a+)+$"}}}
+    told = say(interview(elicits(slow)), "a" * 40 + "!")
+    assert told.answers["q1"].content == {"code": "a" * 40 + "!"}
+    assert asked(say(interview(elicits(SCHEMA)), " " * 40_000 + "x"))[0] == "day"

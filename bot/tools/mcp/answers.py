@@ -18,6 +18,8 @@ def outcome(ctx: ToolContext, info: ToolInfo, result: CallResult, *, trusted: bo
     """The result; of a server that is not trusted it says what it is."""
     if result.structured is not None:
         shown, files = tabular(ctx, info.tool, dict(result.structured))
+        if result.beside:
+            shown["said" if "text" in shown else "text"] = result.beside
     else:
         shown, files = {"ok": True, "text": result.text}, ()
     kept = [_kept(ctx, n, one) for n, one in enumerate(result.attachments, 1)]
@@ -34,7 +36,8 @@ def packed(result: CallResult) -> bytes:
         {"name": a.name, "mime_type": a.mime_type, "data": base64.b64encode(a.data).decode()}
         for a in result.attachments
     ]
-    return json.dumps({"structured": result.structured, "text": result.text, "attached": attached}).encode()
+    told = {"structured": result.structured, "text": result.text, "beside": result.beside, "attached": attached}
+    return json.dumps(told).encode()
 
 
 def unpacked(data: bytes) -> CallResult:
@@ -42,7 +45,7 @@ def unpacked(data: bytes) -> CallResult:
     attached = tuple(
         Attachment(a["name"], a["mime_type"], base64.b64decode(a["data"])) for a in told.get("attached", ())
     )
-    return CallResult(told["structured"], told["text"], False, attachments=attached)
+    return CallResult(told["structured"], told["text"], False, attachments=attached, beside=told.get("beside", ""))
 
 
 def _kept(ctx: ToolContext, number: int, one: Attachment) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bot.store.database import Database, Tx
 from bot.tools.mcp import pins
 from bot.tools.mcp.pins import Pin
 from bot.tools.mcp.policy import ServerPolicy
-from connectors.mcp import AuthorizationRequired, Caller, McpFailure, McpHost, ToolInfo
+from connectors.mcp import SERVICE, AuthorizationRequired, Caller, McpFailure, McpHost, ToolInfo
 
 log = structlog.get_logger()
 
@@ -63,6 +63,7 @@ class Catalogue:
     _told: dict[str, tuple[ToolInfo, ...]] = field(default_factory=dict)  # as a server last listed them
     _asking: list[asyncio.Task[None]] = field(default_factory=list)
     _first: dict[str, asyncio.Event] = field(default_factory=dict)  # of new servers, set when tried once
+    _left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)  # tools that say too much of themselves
     _down: dict[str, str] = field(default_factory=dict)  # why a server that never told its tools did not start
     _doubtful: set[str] = field(default_factory=set)  # new servers that did not start the last time either
     _until: float = 0.0
@@ -117,6 +118,7 @@ class Catalogue:
             "gone": "the server has no such tool any more",
         }
         found = {name: why[pin.status] for name, pin in self._pins.get(alias, {}).items() if pin.status in why}
+        found |= dict.fromkeys(self._left_out.get(alias, ()), "what the server says of it is too large to be used")
         return found | ({"*": self._down[alias]} if alias in self._down else {})
 
     async def checked(self, info: ToolInfo, caller: Caller) -> str:
@@ -133,9 +135,16 @@ class Catalogue:
         """The tools as the server tells them to this caller; news are kept and compared first."""
         told = await self.host.tools(alias, caller=caller)
         if self._told.get(alias) != told:
-            await self._review(alias, told, complete=not caller.principal.startswith("user:"))
+            self._left_out[alias] = self._too_large(alias)
+            await self._review(alias, told, complete=caller.principal == SERVICE)
             self._told[alias] = told
         return told
+
+    def _too_large(self, alias: str) -> tuple[str, ...]:
+        found = {name for status in self.host.status() if status.alias == alias for name in status.left_out}
+        if found:
+            log.error("tools that are too large are left out", server=alias, tools=sorted(found))
+        return tuple(sorted(found))
 
     async def _ask(self, alias: str, tried: asyncio.Event) -> None:
         """What a server that nobody has seen yet can do; one that does not start is tried again and again."""
@@ -197,7 +206,7 @@ class Catalogue:
         waiting = sorted(name for name, pin in news.items() if pin.status == "review")
         if waiting:
             log.warning("tools wait for review: cadre mcp approve", server=alias, tools=waiting)
-        if news:
+        if news or self._left_out.get(alias):
             self.changed(alias)
 
     def _seen(self, tx: Tx, alias: str, state: str, error: str = "") -> None:

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from connectors.schemas import ForeignSchema
 
 DECLINE, SKIP, YES, NO, GO_ON = "Decline", "Skip", "Yes", "No", "Yes, go on"
 OPTIONS_MAX = 17  # with the words of our own below what one question has room for
 _WORDS = {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}
-_LINE = re.compile(r"^\s*([^:\n]{1,80}?)\s*:\s*(.*)$")
 
 
 class Unfit(ValueError):
@@ -87,10 +86,8 @@ def value(field: Field, words: str) -> Any:
     text = words.strip()
     found = _converted(field, text)
     schema = {k: v for k, v in field.schema.items() if k != "enumNames"}
-    try:
-        Draft202012Validator(schema, format_checker=FormatChecker()).validate(found)
-    except ValidationError as error:
-        raise Unfit(f"{error.message[:200]}.") from None
+    for problem in ForeignSchema(schema, formats=True).problems(found, 1):
+        raise Unfit(f"{problem.message[:200]}.")
     return found
 
 
@@ -99,10 +96,10 @@ def several_at_once(form: list[Field], words: str) -> dict[str, str] | None:
     by_name = {one.name.lower(): one.name for one in form} | {one.title.lower(): one.name for one in form}
     found: dict[str, str] = {}
     for line in filter(str.strip, words.splitlines()):
-        told = _LINE.match(line)
-        if told is None or told[1].lower() not in by_name:
+        name, colon, words_of_it = line.partition(":")
+        if not colon or name.strip().lower() not in by_name:
             return None
-        found[by_name[told[1].lower()]] = told[2]
+        found[by_name[name.strip().lower()]] = words_of_it.strip()
     return found or None
 
 

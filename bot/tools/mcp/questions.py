@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from jsonschema import Draft202012Validator, FormatChecker
-
 from bot.tools.mcp import forms
 from bot.tools.mcp.forms import DECLINE, SKIP, Field, Unfit
 from bot.types import Json
 from connectors.mcp import Answer, Parked, Question
+from connectors.schemas import ForeignSchema
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,7 @@ class Interview:
         if self.wrong or self._open_field(question) is not None:
             return self
         content = dict(self.contents.get(question.key, {}))
-        problem = next(
-            Draft202012Validator(dict(question.schema), format_checker=FormatChecker()).iter_errors(content), None
-        )
-        if problem is not None:
+        for problem in ForeignSchema(question.schema, formats=True).problems(content, 1):
             return replace(
                 self, wrong=f"{problem.message[:200]}.", contents={**self.contents, question.key: {}},
                 skipped={**self.skipped, question.key: ()},
