@@ -1,14 +1,18 @@
-"""A reply put together from the events of its stream, as plain JSON."""
+"""A reply put together from the events of its stream, as JSON that every store and the next request can hold."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import DependencyFailed
 from bot.types import Json
 
+NAME, ID = re.compile(r"[a-zA-Z0-9_-]{1,128}"), re.compile(r"[a-zA-Z0-9_-]{1,120}")  # as the API takes them back
 COUNTS = {
     "input_tokens": "input", "output_tokens": "output", "cache_read_input_tokens": "cache_read",
     "cache_creation_input_tokens": "cache_write",
@@ -72,10 +76,10 @@ class Assembly:
         block, text = self._content[-1], "".join(self._pieces)
         kind = block["type"]
         if kind == "text":
-            self._content[-1] = {"type": "text", "text": block.get("text", "") + text}
+            self._content[-1] = {"type": "text", "text": sound(block.get("text", "") + text)}
         elif kind == "tool_use":
-            given: Any = block.get("input") or {}
-            self._content[-1] = {**{k: block[k] for k in ("type", "id", "name")}, "input": _object(text, given)}
+            given = _object(text or json.dumps(block.get("input") or {}))
+            self._content[-1] = {"type": kind, "id": _id(block["id"]), "name": _name(block["name"]), "input": given}
         elif kind == "thinking":
             block["thinking"] = block.get("thinking", "") + text
 
@@ -94,12 +98,40 @@ class Assembly:
         return Reply(self._content, self._stop, self._usage, self._model)
 
 
-def _object(text: str, given: Any) -> Any:
+def sound(value: Any) -> Any:
+    """A JSON value as UTF-8, every store and the API can hold it: without halves of characters, NULs, or numbers that
+    are none, which become words."""
+    match value:
+        case str() if value.isascii():
+            return value.replace("\0", "\ufffd")
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+        case list():
+            return [sound(one) for one in value]
+        case dict():
+            return {sound(key): sound(one) for key, one in value.items()}
+        case float() if not math.isfinite(value):
+            return str(value)
+    return value
+
+
+def _object(text: str) -> Any:
     """A call's arguments; None when the text is no JSON object, as in a reply that was cut."""
-    if not text:
-        return given
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return sound(found) if isinstance(found, dict) else None
+
+
+def _name(told: Any) -> str:
+    """A tool's name as it can be sent back; nobody has a tool of a name that was none."""
+    return told if isinstance(told, str) and NAME.fullmatch(told) else f"no_name_{_digest(told)}"
+
+
+def _id(told: Any) -> str:
+    return told if isinstance(told, str) and ID.fullmatch(told) else f"toolu_{_digest(told)}"
+
+
+def _digest(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]

@@ -245,7 +245,7 @@ class AgentRunner:
             journal.append(tx, claim.run_id, "notice", {"text": f"{error} Trying again in the background."})
 
     async def _take(self, claim: Claim, recorder: Recorder, state: AgentState, reply: Reply, early: Early) -> None:
-        content: list[Json] = reply.content
+        content = [b for b in reply.content if b["type"] != "text" or b["text"].strip()]  # it takes no blank one back
         notes: tuple[str, ...] = ()
         calls = any(b["type"] == "tool_use" for b in content)
         if reply.stop_reason == "model_context_window_exceeded":
@@ -256,8 +256,8 @@ class AgentRunner:
         elif reply.stop_reason == "max_tokens":  # its last call may be cut and must not be made
             content = _readable(content)
             notes = () if content and content[-1]["type"] == "tool_use" else (NUDGE_CUT,)
-        elif not any(b["type"] != "text" or b["text"].strip() for b in content):
-            content, notes = [], (NUDGE_EMPTY,)
+        elif not content:
+            notes = (NUDGE_EMPTY,)
         elif not calls and reply.stop_reason != "pause_turn":
             if state.role.ends == "reply":
                 await self.db.write(lambda tx: _ends(tx, recorder, state, reply))
@@ -399,9 +399,8 @@ class AgentRunner:
 
 
 def _readable(content: list[Json]) -> list[Json]:
-    """What of a cut reply goes into the context: texts that say something, and calls with arguments of some kind."""
-    kept = [b for b in content if b["type"] != "text" or b["text"].strip()]
-    return [{**b, "input": b["input"] or {}} if b["type"] == "tool_use" else b for b in kept]
+    """What of a cut reply goes into the context: calls have arguments of some kind."""
+    return [{**b, "input": b["input"] or {}} if b["type"] == "tool_use" else b for b in content]
 
 
 def _overrun(state: AgentState) -> tuple[str, str] | None:

@@ -64,13 +64,14 @@ class Context:
 
     def note(self, body: Json) -> None:
         """A word from the harness."""
-        self._texts.append(text(f"<note>{body['text']}</note>"))
+        words = body["text"].replace("</note", "<\\/note")  # what it quotes cannot end it
+        self._texts.append(text(f"<note>{words}</note>"))
         self.rows += 1
 
     def thread(self, body: Json) -> None:
         """What people and apps said in the run's thread: on one line and without a tag of its own, so that nothing
         in it passes for a word of the harness."""
-        self._texts.append(text(f"<thread>{compact(body).replace('<', chr(92) + 'u003c')}</thread>"))
+        self._texts.append(text(f"<thread>{untagged(compact(body))}</thread>"))
         self.heard |= {one["ts"] for one in body["messages"]}
         self.rows += 1
 
@@ -143,19 +144,14 @@ def fold(rows: Sequence[tuple[str, Json]], mails: Mapping[str, Row], opening: Se
 def mail_block(row: Row) -> Json:
     """A colleague's message as the agent reads it; the files are pointers into its workspace."""
     short = row["id"].rsplit("/", 1)[-1]
-    return text(
-        "<message>"
-        + compact(
-            {
-                "id": short,
-                "from": row["sender"],
-                "text": row["text"],
-                "data": row["data"],
-                "files": inbox_paths(short, [f["name"] for f in row["files"]]),
-            }
-        )
-        + "</message>"
-    )
+    told = {
+        "id": short,
+        "from": row["sender"],
+        "text": row["text"],
+        "data": row["data"],
+        "files": inbox_paths(short, [f["name"] for f in row["files"]]),
+    }
+    return text(f"<message>{untagged(compact(told))}</message>")
 
 
 def inbox_paths(mail_id: str, names: list[str]) -> list[str]:
@@ -168,6 +164,11 @@ def inbox_paths(mail_id: str, names: list[str]) -> list[str]:
 
 def text(words: str) -> Json:
     return {"type": "text", "text": words}
+
+
+def untagged(told: str) -> str:
+    """JSON in which no word looks like the end of the tag that it stands in, or like a tag of the harness."""
+    return told.replace("<", "\\u003c")
 
 
 def compact(value: Any) -> str:

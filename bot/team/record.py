@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, update
 
 from bot.errors import Fenced, ModelMustRetry
 from bot.model.cost import following, price
-from bot.model.reply import Reply
+from bot.model.reply import Reply, sound
 from bot.policy.gate import Decision, Effect, Verdict
 from bot.store import journal, mail, money
 from bot.store import schema as t
@@ -286,8 +286,11 @@ def _boundary(woken: Any, counters: journal.Counters) -> Boundary:
 
 
 def _cut(content: Json) -> Json:
-    """Keep a result within the context's share; what is cut is said."""
-    if len(compact(content)) <= INLINE:
+    """Keep a result within the context's share, and as JSON can hold it; what is cut is said."""
+    told = compact(content)
+    if not told.isascii() or any(odd in told for odd in ("\\u0000", "NaN", "Infinity")):
+        content = sound(content)
+    if len(told) <= INLINE:
         return content
     kept: Json = {}
     for key, value in content.items():

@@ -14,7 +14,7 @@ from bot.skills import Role, SkillLibrary
 from bot.store import journal
 from bot.store import schema as t
 from bot.store.fast import Statement
-from bot.team.context import FOLDS, Context, fold, text
+from bot.team.context import FOLDS, Context, fold, text, untagged
 from bot.team.roles import allowed, find_role
 from bot.tools.base import Tool
 from bot.types import Json
@@ -167,8 +167,9 @@ def _opening(row: Any, run: Any, zone: str, first_task: str) -> list[Json]:
         )
         conventions = run["rules"].get("instructions")
         if conventions:
-            first += f'\n<conventions channel="{channel}">{journal.canonical(conventions)}</conventions>'
+            first += f'\n<conventions channel="{channel}">{untagged(journal.canonical(conventions))}</conventions>'
     else:
         task = f' task="{first_task}"' if first_task else ""
-        first = f'<brief from="{row["parent"]}"{task}>{row["brief"]}</brief>'
-    return [text(first), text(f"<inputs>{journal.canonical(row['inputs'])}</inputs>")]
+        brief = row["brief"].replace("</brief", "<\\/brief")  # what it quotes cannot end it
+        first = f'<brief from="{row["parent"]}"{task}>{brief}</brief>'
+    return [text(first), text(f"<inputs>{untagged(journal.canonical(row['inputs']))}</inputs>")]
