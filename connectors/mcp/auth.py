@@ -206,7 +206,7 @@ async def forget_client(store: GrantStore, server: str, grant: Grant) -> None:
 def http_client(config: ServerConfig, session: Session | None) -> httpx2.AsyncClient:
     """A client for one server; how long a call may take is decided by the call, not here."""
     timeout = httpx2.Timeout(_CONNECT_S, read=None, pool=None)
-    transport: httpx2.AsyncBaseTransport = PerRequestFailures(int(config.max_message_bytes))
+    transport: httpx2.AsyncBaseTransport = PerRequestFailures(config.max_message_bytes)
     if session is not None:
         transport = SignedIn(transport, session)
     return httpx2.AsyncClient(headers=dict(config.headers), timeout=timeout, transport=transport)

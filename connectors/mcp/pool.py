@@ -51,7 +51,7 @@ class Server:
         self._following = Following(updated)
         self._breaker = Breaker()
         self._starting = asyncio.Lock()
-        self._slots = asyncio.Semaphore(int(config.max_parallel))
+        self._slots = asyncio.Semaphore(config.max_parallel)
         self._connection: Connection | None = None
         self._leaving: list[Connection] = []
         self._starts = 0
