@@ -40,6 +40,8 @@ from .stdio import Tail, stdio_transport
 
 T = TypeVar("T")
 
+_UNSTARTED_S = 1.0  # to end what did not start, before it is left behind
+_ENDS_S = 5.0  # the same for what did: a child process has its time for each way to be ended
 _GLANCE_S = 2.0  # for a look whether there is anything to read
 _MAX_PAGES = 100
 _MAX_ITEMS = 5_000
@@ -102,6 +104,7 @@ class Connection:
         """Connects and lists the tools, or raises ServerDown with the reason and the server's last words."""
         started = asyncio.Event()
         self._owner = asyncio.create_task(self._own(started), name=f"mcp {self.config.alias}")
+        self._owner.add_done_callback(_looked_at)
         waiting = asyncio.create_task(started.wait())
         try:
             await asyncio.wait(
@@ -110,8 +113,10 @@ class Connection:
         finally:
             waiting.cancel()
             if not started.is_set():
+                if not self._owner.done():
+                    self._failure = TimeoutError(f"no answer within {self.config.start_timeout:g} s")
                 self._owner.cancel()
-                await asyncio.wait({self._owner})
+                await _gone(self._owner, _UNSTARTED_S)
         if not started.is_set():
             if self._sign_in is not None and self._sign_in.required is not None:
                 raise self._sign_in.required
@@ -122,8 +127,8 @@ class Connection:
         self._closing.set()
         for call in tuple(self._requests):
             call.cancel()
-        if self._owner is not None and not self._owner.done():
-            await asyncio.wait({self._owner})
+        if self._owner is not None:
+            await _gone(self._owner, _ENDS_S)
 
     @property
     def ended(self) -> bool:
@@ -228,13 +233,13 @@ class Connection:
                 await self._closing.wait()
         except asyncio.CancelledError as error:
             # The SDK cancels this task when its transport breaks; only a request to end is a real cancellation.
-            self._failure = error
+            self._failure = self._failure or error
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
         except Exception as error:
             # Not handled here: it is kept as the reason that callers and the status show.
-            self._failure = error
+            self._failure = self._failure or error
         finally:
             self.broken.set()
             self._client = None
@@ -399,9 +404,7 @@ class Connection:
         failure = self._failure
         while isinstance(failure, BaseExceptionGroup):
             failure = failure.exceptions[0]
-        if isinstance(failure, asyncio.CancelledError):
-            return f"no answer within {self.config.start_timeout:g} s"
-        if failure is None:
+        if failure is None or isinstance(failure, asyncio.CancelledError):
             return "the connection ended"
         if isinstance(failure, FileNotFoundError) and self.config.command is not None:
             return f"the program {self.config.command} is not installed"
@@ -436,6 +439,21 @@ async def _discovered(session: ClientSession, version: str) -> types.DiscoverRes
             raise
         found = await session.send_discover(both[-1])
     return types.DiscoverResult.model_validate(found)
+
+
+async def _gone(owner: asyncio.Task[None], patience: float) -> None:
+    """Waits for the end of a connection. A server that does not let it end is left behind: nobody waits for it."""
+    for seconds in (patience, _UNSTARTED_S):
+        await asyncio.wait({owner}, timeout=seconds)
+        if owner.done():
+            return
+        owner.cancel()
+
+
+def _looked_at(owner: asyncio.Task[None]) -> None:
+    """Nobody may wait for it any more, and what it fails with then is of no use."""
+    if not owner.cancelled():
+        owner.exception()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -1,5 +1,6 @@
 """Streamable HTTP with failures kept to the request that meets them, and a bound on every answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -8,6 +9,7 @@ import mcp_types as types
 NOT_SENT = -32097
 LOST = -32096
 
+_GOODBYE_S = 2.0  # for the end of a session, which no call waits for
 _OF_A_PROXY = (429, 500, 502, 503, 504)
 
 
@@ -44,6 +46,8 @@ class PerRequestFailures(httpx2.AsyncBaseTransport):
         self._limit = limit
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "DELETE":
+            return await self._goodbye(request)
         try:
             response = await self._inner.handle_async_request(request)
         except httpx2.TransportError as error:
@@ -61,6 +65,16 @@ class PerRequestFailures(httpx2.AsyncBaseTransport):
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = Bounded(response.stream, self._limit)
         return response
+
+    async def _goodbye(self, request: httpx2.Request) -> httpx2.Response:
+        """The end of a session. A server that does not take it in time finds out by itself."""
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                response = await self._inner.handle_async_request(request)
+                await response.aclose()
+        except (TimeoutError, httpx2.TransportError):
+            return httpx2.Response(204, request=request)
+        return httpx2.Response(response.status_code, request=request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

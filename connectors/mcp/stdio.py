@@ -144,17 +144,19 @@ async def _write(stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveS
 
 async def _stop(process: asyncio.subprocess.Process, writing: asyncio.Task[None], grace: float) -> None:
     """End of input, then SIGTERM, then SIGKILL to the whole process group."""
-    await asyncio.wait({writing}, timeout=min(grace, 0.2))
     assert process.stdin is not None
-    process.stdin.close()
-    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace / 2), (None, _GRACE_S)):
-        if await _within(process.wait(), patience):
-            break
-        if number is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # what it started itself and left behind
+    try:
+        await asyncio.wait({writing}, timeout=min(grace, 0.2))
+        process.stdin.close()
+        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace / 2), (None, _GRACE_S)):
+            if await _within(process.wait(), patience):
+                break
+            if number is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+    finally:  # also when this is not waited for any longer
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started itself and left behind
     with suppress(ConnectionError):
         await process.stdin.wait_closed()
 
