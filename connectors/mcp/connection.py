@@ -46,6 +46,8 @@ _GLANCE_S = 2.0  # for a look whether there is anything to read
 _MAX_PAGES = 100
 _MAX_ITEMS = 5_000
 _RELISTEN_S = (1.0, 60.0)
+_FRESH_S = 300.0  # for which a list of tools holds where the server does not say
+_FRESH_BETWEEN_S = (1.0, 86_400.0)
 _US = Implementation(name="cadre", version="0.1.0")
 
 
@@ -83,7 +85,7 @@ class Connection:
         self.era = era
         self.tail = Tail()
         self.broken = asyncio.Event()
-        self.stale = False
+        self.changed = False  # the tools, as the server says
         self.tools: tuple[ToolInfo, ...] = ()
         self.instructions: str | None = None
         self.capabilities = types.ServerCapabilities()
@@ -92,6 +94,7 @@ class Connection:
         self._is_modern = self._mode in MODERN_PROTOCOL_VERSIONS
         self._following = following
         self._to_read = (False, False)
+        self._fresh_until = 0.0
         self._sign_in = session
         self._client: Client | None = None
         self._closing = asyncio.Event()
@@ -137,6 +140,11 @@ class Connection:
     @property
     def busy(self) -> bool:
         return bool(self._requests)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the tools have to be read again: not every server says that they changed."""
+        return self.changed or asyncio.get_running_loop().time() >= self._fresh_until
 
     @property
     def modern(self) -> bool:
@@ -314,7 +322,7 @@ class Connection:
 
     async def _heard(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
-            self.stale = True
+            self.changed = True
         elif isinstance(message, types.ResourceUpdatedNotification) and self.follows and not self.modern:
             self._following.changed(str(message.params.uri))
 
@@ -329,16 +337,24 @@ class Connection:
             with suppress(SubscriptionLost, MCPError):
                 async with client.listen(tools_list_changed=True) as changes:
                     async for _ in changes:
-                        self.stale = True
+                        self.changed = True
                         wait = _RELISTEN_S[0]
             await asyncio.sleep(wait)
             wait = min(wait * 2, longest)
-            self.stale = True  # what changed meanwhile is not said again
+            self.changed = True  # what changed meanwhile is not said again
 
     async def relist(self) -> None:
-        """Reads the tools again after the server said that they changed."""
-        self.stale = False
-        listed = await self.request(self._listed, "the list of tools", self.config.idle_timeout)
+        """Reads the tools again; who asks meanwhile gets those of before."""
+        told, self.changed = self.changed, False
+        try:
+            listed = await self.request(self._listed, "the list of tools", self.config.idle_timeout)
+        except ProtocolFailure:
+            if told:
+                raise
+            return  # nothing says that they changed: no call fails for it
+        except asyncio.CancelledError:
+            self.changed = True  # for whoever asks next
+            raise
         self.tools = self._named(listed)
 
     def _named(self, listed: list[types.Tool]) -> tuple[ToolInfo, ...]:
@@ -347,7 +363,18 @@ class Connection:
         return with_ours(alias, tool_infos(alias, listed), resources=resources, prompts=prompts)
 
     async def _listed(self, client: Client) -> list[types.Tool]:
-        return await pages(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)
+        now = asyncio.get_running_loop().time()
+        self._fresh_until = now + _FRESH_S
+        hold: list[float] = []
+
+        async def page(cursor: str | None) -> types.ListToolsResult:
+            found = await client.list_tools(cursor=cursor)
+            hold.append(_fresh_s(found))
+            return found
+
+        tools = await pages(page, lambda found: found.tools)
+        self._fresh_until = now + min(hold)
+        return tools
 
     async def _asked(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
@@ -424,6 +451,14 @@ async def pages(fetch: Callable[[str | None], Awaitable[Any]], items: Callable[[
             break
         seen.add(cursor)
     return found[:_MAX_ITEMS]
+
+
+def _fresh_s(page: types.ListToolsResult) -> float:
+    """How long a page of tools holds, as the server says, within bounds: it may ask too often, or never again."""
+    if "ttl_ms" not in page.model_fields_set:
+        return _FRESH_S
+    least, most = _FRESH_BETWEEN_S
+    return max(min(page.ttl_ms, most * 1000) / 1000, least)
 
 
 async def _discovered(session: ClientSession, version: str) -> types.DiscoverResult:

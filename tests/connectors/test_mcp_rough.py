@@ -13,6 +13,7 @@ from aiohttp import web
 from connectors.mcp import McpHost, ProtocolFailure, ServerDown
 from connectors.mcp.http import BoundedEvents
 from connectors.mcp.oversize import Measured, refused
+from tests.connectors.mcp_stub import Stub, text
 
 HANG_S = 30  # after which a hang fails its test
 
@@ -27,11 +28,13 @@ class Legacy:
     def __init__(self, *hangs, streams=False):
         self.hangs = hangs
         self.streams = streams  # whether calls are answered by events
+        self.log = []
         self.reached = {method: asyncio.Event() for method in hangs}
 
     async def answer(self, request):
         message = await request.json() if request.method == "POST" else {"method": request.method}
         method = message["method"]
+        self.log.append(method)
         if method in self.hangs:
             self.reached[method].set()
             await asyncio.Event().wait()
@@ -277,3 +280,102 @@ def test_events_pass_unchanged_however_their_bytes_come_and_only_one_over_the_li
     error = json.loads(told.removeprefix(b"data: "))
     assert error["id"] == 4
     assert re.fullmatch(r"the answer has 1\d\d bytes, more than the limit of 60", error["error"]["message"])
+
+
+# ---- changes without a word
+
+
+class Silent(Stub):
+    """A server that tells of no change of its tools; its list holds for so long as it says."""
+
+    def __init__(self, ttl_ms):
+        super().__init__({"first": self.said})
+        self.ttl_ms = ttl_ms
+        self.refuses = False
+        self.may_list, self.is_asked = asyncio.Event(), asyncio.Event()
+        self.may_list.set()
+
+    async def said(self, _params, _who):
+        return text("said")
+
+    async def _result(self, method, params, who):
+        if method == "tools/list":
+            self.is_asked.set()
+            await self.may_list.wait()
+            if self.refuses:
+                return {"error": {"code": -32603, "message": "not now"}}
+        return {**await super()._result(method, params, who), "ttlMs": self.ttl_ms}
+
+
+async def listed_until(host, wanted):
+    """There is nothing to wait for: the server says nothing, and the list is read when somebody asks."""
+    found = None
+    while found != wanted:
+        found = [tool.tool for tool in await host.tools("rough")]
+        await asyncio.sleep(0.02)
+
+
+def silently(server):
+    return McpHost({"mcpServers": {"rough": server.entry()}})
+
+
+def test_a_list_of_tools_is_read_again_once_it_has_held_for_as_long_as_the_server_said():
+    async def main():
+        async with Silent(1) as server, silently(server) as host, asyncio.timeout(HANG_S):
+            await listed_until(host, ["first"])
+            server.tools["second"] = server.said
+            await listed_until(host, ["first", "second"])
+            assert (await host.call("mcp__rough__second", {})).text == "said"
+
+    run(main)
+
+
+@pytest.mark.parametrize("ttl_ms", [60_000, 10**400])
+def test_until_then_it_is_not_asked_again(ttl_ms):
+    async def main():
+        async with Silent(ttl_ms) as server, silently(server) as host:
+            for _ in range(3):
+                await listed_until(host, ["first"])
+            assert server.times("tools/list") == 1
+
+    run(main)
+
+
+def test_nor_for_a_while_where_it_does_not_say():
+    async def main():
+        server = Legacy()
+        async with serving(mcp=server.answer) as base, over_http(base) as host:
+            for _ in range(3):
+                await listed_until(host, ["hello"])
+            assert server.log.count("tools/list") == 1
+
+    run(main)
+
+
+def test_no_call_fails_because_a_list_that_nobody_said_had_changed_is_not_given_again():
+    async def main():
+        async with Silent(1) as server, silently(server) as host, asyncio.timeout(HANG_S):
+            await listed_until(host, ["first"])
+            server.refuses = True
+            while server.times("tools/list") < 2:
+                assert (await host.call("mcp__rough__first", {})).text == "said"
+                await asyncio.sleep(0.02)
+
+    run(main)
+
+
+def test_a_list_whose_reading_was_given_up_is_read_by_the_next_who_asks():
+    async def main():
+        async with Silent(1) as server, silently(server) as host, asyncio.timeout(HANG_S):
+            await listed_until(host, ["first"])
+            server.is_asked.clear()
+            server.may_list.clear()
+            asking = asyncio.create_task(listed_until(host, ["first", "second"]))
+            await server.is_asked.wait()
+            asking.cancel()
+            await asyncio.wait({asking})
+            server.may_list.set()
+            server.tools["second"] = server.said
+            assert [tool.tool for tool in await host.tools("rough")] == ["first", "second"]
+
+    run(main)
