@@ -40,7 +40,7 @@ from .stdio import Tail, stdio_transport
 
 T = TypeVar("T")
 
-_UNSTARTED_S = 1.0  # to end what did not start, before it is left behind
+_UNSTARTED_S = 0.5  # to end what did not start, before it is left behind
 _ENDS_S = 5.0  # the same for what did: a child process has its time for each way to be ended
 _GLANCE_S = 2.0  # for a look whether there is anything to read
 _MAX_PAGES = 100

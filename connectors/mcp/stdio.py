@@ -141,17 +141,19 @@ async def _stop(process: asyncio.subprocess.Process, writing: asyncio.Task[None]
     try:
         await asyncio.wait({writing}, timeout=min(grace, 0.2))
         process.stdin.close()
-        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace / 2), (None, _GRACE_S)):
-            if await _within(process.wait(), patience):
-                break
-            if number is not None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-    finally:  # also when this is not waited for any longer
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it started itself and left behind
+        if not await _within(process.wait(), grace):
+            _signal(process.pid, signal.SIGTERM)
+            await _within(process.wait(), grace / 2)
+    finally:  # also when nobody waits for its end any longer; and what it started itself and left behind
+        _signal(process.pid, signal.SIGKILL)
+        await _within(process.wait(), _GRACE_S)
     with suppress(ConnectionError):
         await process.stdin.wait_closed()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
 
 
 async def _within(waiting: Awaitable[Any], seconds: float) -> bool:

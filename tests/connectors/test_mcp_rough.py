@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import sys
 from contextlib import asynccontextmanager
 
@@ -137,6 +138,48 @@ def test_closing_ends_a_start_that_is_under_way():
                     await one
 
     run(main)
+
+
+STUBBORN = """
+import json, signal, socket, sys
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "initialize":
+        info = {"name": "rough", "version": "1"}
+        result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+    elif "id" in message:
+        error = {"code": -32601, "message": "no such method"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
+there = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+while True:
+    signal.pause()
+"""
+
+
+def test_a_process_that_does_not_end_is_killed_also_when_nobody_waits_for_its_end_any_longer():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+
+        async def main():
+            args = ["-c", STUBBORN, str(listener.getsockname()[1])]
+            entry = {"command": sys.executable, "args": args, "x-cadre": {"mode": "legacy"}}
+            host = McpHost({"mcpServers": {"rough": entry}})
+            assert await host.tools("rough") == ()
+            closing = asyncio.create_task(host.close())
+            loop = asyncio.get_running_loop()
+            there, _ = await loop.sock_accept(listener)  # its input has ended, and it goes on
+            there.setblocking(False)
+            (owner,) = [task for task in asyncio.all_tasks() if task.get_name() == "mcp rough"]
+            owner.cancel()
+            await closing
+            async with asyncio.timeout(HANG_S):
+                assert await loop.sock_recv(there, 1) == b""
+            there.close()
+
+        run(main)
 
 
 # ---- too much at once
