@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -226,12 +226,20 @@ def _check_address(url: str) -> None:
         raise _Unusable("its url is not an http address")
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        if not parts.hostname:
+            raise _Unusable("its url has no host")
+        if _port(parts) == 0:
+            raise _Unusable("the port of its url is not a number from 1 to 65535")
         httpx2.URL(url)
     except (ValueError, httpx2.InvalidURL) as error:
-        raise _Unusable(f"its url cannot be read: {error}") from error
-    if not host or port == 0:
-        raise _Unusable("its url has no host" if not host else "its url has port 0")
+        raise _Unusable("its url cannot be read") from error  # whose own words may show a secret
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return 0
 
 
 def _is_clean(text: str) -> bool:
