@@ -24,6 +24,7 @@ SIGN_IN_FAILED = -32094
 
 _CONNECT_S = 10.0
 _MOST_TRIES = 5
+_MOST_OF_SSE = 1024 * 1024  # the SDK's own limit for an event of the oldest transport, where it has no setting
 _EARLY_S = 60.0  # a token this close to its end is refreshed before it is used
 _LINK_LEFT_S = 60.0  # an open sign-in with less time than this is not handed out again
 _AGAIN_S = 30.0  # how long a refusal of our own credentials is taken as the answer
@@ -219,10 +220,15 @@ async def forget_client(store: GrantStore, server: str, grant: Grant) -> None:
 def http_client(config: ServerConfig, session: Session | None) -> httpx2.AsyncClient:
     """A client for one server; how long a call may take is decided by the call, not here."""
     timeout = httpx2.Timeout(_CONNECT_S, read=None, pool=None)
-    transport: httpx2.AsyncBaseTransport = PerRequestFailures(int(config.max_message_bytes))
+    limit = config.max_message_bytes
+    if config.transport == "sse":
+        limit = min(limit, _MOST_OF_SSE)
+    transport: httpx2.AsyncBaseTransport = PerRequestFailures(limit)
     if session is not None:
         transport = SignedIn(transport, session)
-    return httpx2.AsyncClient(headers=dict(config.headers), timeout=timeout, transport=transport)
+    # What is not compressed is as large as it says, and events can be told apart while they come.
+    headers = {"accept-encoding": "identity", **config.headers}
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, transport=transport)
 
 
 class SignedIn(httpx2.AsyncBaseTransport):

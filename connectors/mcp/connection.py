@@ -40,10 +40,14 @@ from .stdio import Tail, stdio_transport
 
 T = TypeVar("T")
 
+_UNSTARTED_S = 0.5  # to end what did not start, before it is left behind
+_ENDS_S = 5.0  # the same for what did: a child process has its time for each way to be ended
 _GLANCE_S = 2.0  # for a look whether there is anything to read
 _MAX_PAGES = 100
 _MAX_ITEMS = 5_000
 _RELISTEN_S = (1.0, 60.0)
+_FRESH_S = 300.0  # for which a list of tools holds where the server does not say
+_FRESH_BETWEEN_S = (1.0, 86_400.0)
 _US = Implementation(name="cadre", version="0.1.0")
 
 
@@ -81,7 +85,7 @@ class Connection:
         self.era = era
         self.tail = Tail()
         self.broken = asyncio.Event()
-        self.stale = False
+        self.changed = False  # the tools, as the server says
         self.tools: tuple[ToolInfo, ...] = ()
         self.left_out: tuple[str, ...] = ()
         self.instructions: str | None = None
@@ -91,6 +95,7 @@ class Connection:
         self._is_modern = self._mode in MODERN_PROTOCOL_VERSIONS
         self._following = following
         self._to_read = (False, False)
+        self._fresh_until = 0.0
         self._sign_in = session
         self._client: Client | None = None
         self._closing = asyncio.Event()
@@ -103,6 +108,7 @@ class Connection:
         """Connects and lists the tools, or raises ServerDown with the reason and the server's last words."""
         started = asyncio.Event()
         self._owner = asyncio.create_task(self._own(started), name=f"mcp {self.config.alias}")
+        self._owner.add_done_callback(_looked_at)
         waiting = asyncio.create_task(started.wait())
         try:
             await asyncio.wait(
@@ -111,8 +117,10 @@ class Connection:
         finally:
             waiting.cancel()
             if not started.is_set():
+                if not self._owner.done():
+                    self._failure = TimeoutError(f"no answer within {self.config.start_timeout:g} s")
                 self._owner.cancel()
-                await asyncio.wait({self._owner})
+                await _gone(self._owner, _UNSTARTED_S)
         if not started.is_set():
             if self._sign_in is not None and self._sign_in.required is not None:
                 raise self._sign_in.required
@@ -123,8 +131,8 @@ class Connection:
         self._closing.set()
         for call in tuple(self._requests):
             call.cancel()
-        if self._owner is not None and not self._owner.done():
-            await asyncio.wait({self._owner})
+        if self._owner is not None:
+            await _gone(self._owner, _ENDS_S)
 
     @property
     def ended(self) -> bool:
@@ -133,6 +141,11 @@ class Connection:
     @property
     def busy(self) -> bool:
         return bool(self._requests)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the tools have to be read again: not every server says that they changed."""
+        return self.changed or asyncio.get_running_loop().time() >= self._fresh_until
 
     @property
     def modern(self) -> bool:
@@ -229,13 +242,13 @@ class Connection:
                 await self._closing.wait()
         except asyncio.CancelledError as error:
             # The SDK cancels this task when its transport breaks; only a request to end is a real cancellation.
-            self._failure = error
+            self._failure = self._failure or error
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
         except Exception as error:
             # Not handled here: it is kept as the reason that callers and the status show.
-            self._failure = error
+            self._failure = self._failure or error
         finally:
             self.broken.set()
             self._client = None
@@ -310,7 +323,7 @@ class Connection:
 
     async def _heard(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
-            self.stale = True
+            self.changed = True
         elif isinstance(message, types.ResourceUpdatedNotification) and self.follows and not self.modern:
             self._following.changed(str(message.params.uri))
 
@@ -325,16 +338,24 @@ class Connection:
             with suppress(SubscriptionLost, MCPError):
                 async with client.listen(tools_list_changed=True) as changes:
                     async for _ in changes:
-                        self.stale = True
+                        self.changed = True
                         wait = _RELISTEN_S[0]
             await asyncio.sleep(wait)
             wait = min(wait * 2, longest)
-            self.stale = True  # what changed meanwhile is not said again
+            self.changed = True  # what changed meanwhile is not said again
 
     async def relist(self) -> None:
-        """Reads the tools again after the server said that they changed."""
-        self.stale = False
-        listed = await self.request(self._listed, "the list of tools", self.config.idle_timeout)
+        """Reads the tools again; who asks meanwhile gets those of before."""
+        told, self.changed = self.changed, False
+        try:
+            listed = await self.request(self._listed, "the list of tools", self.config.idle_timeout)
+        except ProtocolFailure:
+            if told:
+                raise
+            return  # nothing says that they changed: no call fails for it
+        except asyncio.CancelledError:
+            self.changed = True  # for whoever asks next
+            raise
         self.tools = self._named(listed)
 
     def _named(self, listed: list[types.Tool]) -> tuple[ToolInfo, ...]:
@@ -344,7 +365,18 @@ class Connection:
         return with_ours(alias, tool_infos(alias, listed), resources=resources, prompts=prompts)
 
     async def _listed(self, client: Client) -> list[types.Tool]:
-        return await pages(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)
+        now = asyncio.get_running_loop().time()
+        self._fresh_until = now + _FRESH_S
+        hold: list[float] = []
+
+        async def page(cursor: str | None) -> types.ListToolsResult:
+            found = await client.list_tools(cursor=cursor)
+            hold.append(_fresh_s(found))
+            return found
+
+        tools = await pages(page, lambda found: found.tools)
+        self._fresh_until = now + min(hold)
+        return tools
 
     async def _asked(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
@@ -401,9 +433,7 @@ class Connection:
         failure = self._failure
         while isinstance(failure, BaseExceptionGroup):
             failure = failure.exceptions[0]
-        if isinstance(failure, asyncio.CancelledError):
-            return f"no answer within {self.config.start_timeout:g} s"
-        if failure is None:
+        if failure is None or isinstance(failure, asyncio.CancelledError):
             return "the connection ended"
         if isinstance(failure, FileNotFoundError) and self.config.command is not None:
             return f"the program {self.config.command} is not installed"
@@ -425,6 +455,14 @@ async def pages(fetch: Callable[[str | None], Awaitable[Any]], items: Callable[[
     return found[:_MAX_ITEMS]
 
 
+def _fresh_s(page: types.ListToolsResult) -> float:
+    """How long a page of tools holds, as the server says, within bounds: it may ask too often, or never again."""
+    if "ttl_ms" not in page.model_fields_set:
+        return _FRESH_S
+    least, most = _FRESH_BETWEEN_S
+    return max(min(page.ttl_ms, most * 1000) / 1000, least)
+
+
 async def _discovered(session: ClientSession, version: str) -> types.DiscoverResult:
     """What a server of the modern era can do; once more in another version where it does not take this one."""
     try:
@@ -438,6 +476,21 @@ async def _discovered(session: ClientSession, version: str) -> types.DiscoverRes
             raise
         found = await session.send_discover(both[-1])
     return types.DiscoverResult.model_validate(found)
+
+
+async def _gone(owner: asyncio.Task[None], patience: float) -> None:
+    """Waits for the end of a connection. A server that does not let it end is left behind: nobody waits for it."""
+    for seconds in (patience, _UNSTARTED_S):
+        await asyncio.wait({owner}, timeout=seconds)
+        if owner.done():
+            return
+        owner.cancel()
+
+
+def _looked_at(owner: asyncio.Task[None]) -> None:
+    """Nobody may wait for it any more, and what it fails with then is of no use."""
+    if not owner.cancelled():
+        owner.exception()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

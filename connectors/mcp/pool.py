@@ -52,10 +52,12 @@ class Server:
         self._following = Following(updated)
         self._breaker = Breaker()
         self._starting = asyncio.Lock()
-        self._slots = asyncio.Semaphore(int(config.max_parallel))
+        self._slots = asyncio.Semaphore(config.max_parallel)
         self._connection: Connection | None = None
+        self._coming: asyncio.Task[Connection] | None = None
         self._leaving: list[Connection] = []
         self._starts = 0
+        self._closes = 0
         self._error: str | None = None
         self._needs_sign_in = False
         self._idle: asyncio.TimerHandle | None = None
@@ -162,12 +164,13 @@ class Server:
         if self._idle is not None:
             self._idle.cancel()
         self._following.forget()
+        self._closes += 1  # whoever waits for a start does not begin another
+        if self._coming is not None:
+            self._coming.cancel()
         async with self._starting:
             connection, self._connection = self._connection, None
             leaving, self._leaving = self._leaving, []
-            for one in [connection, *leaving]:
-                if one is not None:
-                    await one.close()
+            await asyncio.gather(*(one.close() for one in [connection, *leaving] if one is not None))
 
     # ---- connections
 
@@ -175,13 +178,25 @@ class Server:
         connection = self._connection
         if connection is not None and not connection.broken.is_set():
             return connection
+        closes = self._closes
         async with self._starting:
+            if closes != self._closes:
+                raise self._closed()
             connection = self._connection
             if connection is not None and not connection.broken.is_set():
                 return connection
             if connection is not None:
                 self._let_go(connection)
-            self._connection = await self._started()
+            self._coming = asyncio.create_task(self._started())
+            try:
+                self._connection = await self._coming
+            except asyncio.CancelledError as error:
+                this = asyncio.current_task()
+                if this is None or this.cancelling():
+                    raise
+                raise self._closed() from error
+            finally:
+                self._coming = None
             return self._connection
 
     async def _started(self) -> Connection:
@@ -215,6 +230,9 @@ class Server:
         """Leaves a broken connection to end by itself, once its last call has its answer."""
         connection.retire()
         self._leaving = [one for one in (*self._leaving, connection) if not one.ended]
+
+    def _closed(self) -> ServerDown:
+        return self._down(f"MCP server {self.config.alias} was closed before it had started.")
 
     def _down(self, said: str) -> ServerDown:
         self._error = self.config.redacted(said)

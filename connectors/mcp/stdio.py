@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,13 +13,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
+from .oversize import Measured, refused
 from .settings import ServerConfig
 
 _CHUNK = 65_536
 _TAIL_BYTES = 8_192
 _GRACE_S = 2.0
 _NO_GRACE_S = 0.1
-_ID = re.compile(rb'"id"\s*:\s*(\d+)')
 
 Received = SessionMessage | Exception
 
@@ -91,20 +90,16 @@ async def _read(
     on_end: Callable[[], None],
 ) -> None:
     """Lines to messages. A line over the limit is skipped, and the call it answers is told so."""
-    parts: list[bytes] = []
-    size = 0
+    message = Measured(limit)
     try:
         async with to_session:
             while data := await stdout.read(_CHUNK):
                 *lines, rest = data.split(b"\n")
                 for line in lines:
-                    parts.append(line)
-                    await _deliver(to_session, b"".join(parts), size + len(line), limit)
-                    parts, size = [], 0
-                size += len(rest)
-                # Beyond the limit only the head is kept: it names the request.
-                if size <= limit or not parts:
-                    parts.append(rest)
+                    message.add(line)
+                    await _deliver(to_session, message)
+                    message = Measured(limit)
+                message.add(rest)
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass  # the session went first; what the server still says is of no use
     finally:
@@ -113,22 +108,20 @@ async def _read(
         pass  # a server that cannot write would not see its input end
 
 
-async def _deliver(to_session: MemoryObjectSendStream[Received], line: bytes, size: int, limit: int) -> None:
-    if size > limit:
-        found = _ID.search(line[:_CHUNK])
-        if found:
-            said = f"the answer has {size} bytes, more than the limit of {limit}"
-            error = types.ErrorData(code=types.INTERNAL_ERROR, message=said)
-            answer = types.JSONRPCError(jsonrpc="2.0", id=int(found.group(1)), error=error)
-            await to_session.send(SessionMessage(answer))
+async def _deliver(to_session: MemoryObjectSendStream[Received], message: Measured) -> None:
+    if not message.fits:
+        error = refused(message.head, message.tail, message.too_large)
+        if error is not None:
+            await to_session.send(SessionMessage(error))
         return
+    line = message.whole()
     if not line.strip():
         return
     try:
-        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        read = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
         return  # stray output on stdout is no message
-    await to_session.send(SessionMessage(message))
+    await to_session.send(SessionMessage(read))
 
 
 async def _write(stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
@@ -144,19 +137,23 @@ async def _write(stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveS
 
 async def _stop(process: asyncio.subprocess.Process, writing: asyncio.Task[None], grace: float) -> None:
     """End of input, then SIGTERM, then SIGKILL to the whole process group."""
-    await asyncio.wait({writing}, timeout=min(grace, 0.2))
     assert process.stdin is not None
-    process.stdin.close()
-    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace / 2), (None, _GRACE_S)):
-        if await _within(process.wait(), patience):
-            break
-        if number is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # what it started itself and left behind
+    try:
+        await asyncio.wait({writing}, timeout=min(grace, 0.2))
+        process.stdin.close()
+        if not await _within(process.wait(), grace):
+            _signal(process.pid, signal.SIGTERM)
+            await _within(process.wait(), grace / 2)
+    finally:  # also when nobody waits for its end any longer; and what it started itself and left behind
+        _signal(process.pid, signal.SIGKILL)
+        await _within(process.wait(), _GRACE_S)
     with suppress(ConnectionError):
         await process.stdin.wait_closed()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
 
 
 async def _within(waiting: Awaitable[Any], seconds: float) -> bool:
