@@ -24,11 +24,12 @@ def schedules_add(
     as_json: AsJson = False,
 ) -> None:
     """Keep a request that recurs; its results are posted in the channel."""
+    from bot.coordinator import recurring
     from bot.coordinator import schedules as kept
     from bot.settings import load
     from bot.types import Request
 
-    schedule = kept.parse(text)
+    schedule = recurring.parse(text)
     if schedule is None:
         raise typer.BadParameter(
             f'{text!r} is no recurring request; say it as "every weekday at 9:00 digest this channel".',
@@ -77,7 +78,7 @@ def schedules_next(
     automation: str, count: Annotated[int, typer.Option(min=1, max=100)] = 5, as_json: AsJson = False
 ) -> None:
     """The next times of one recurring request, in its own time zone."""
-    from bot.coordinator.schedules import next_time
+    from bot.coordinator.recurring import next_time
 
     row = _row(automation)
     after, times = datetime.datetime.now(datetime.UTC).timestamp(), []

@@ -23,6 +23,7 @@ from bot.coordinator import (
     limits,
     partial,
     plan,
+    recurring,
     schedules,
     second_look,
     steering,
@@ -101,7 +102,7 @@ class Coordinator:
             await self.db.write(self._take_requests)
             return None
         if claim.agent_id == schedules.TICKER:
-            return await self.db.write(schedules.tick)
+            return await self.db.write(lambda tx: schedules.tick(tx, self.access))
         while True:
             rows = await self.db.read(lambda c: _look(c, claim.run_id))
             try:
@@ -126,12 +127,17 @@ class Coordinator:
             request = steering.take(tx, said, self.library)
             if request is None:
                 continue
-            schedule = schedules.parse(request.text) if request.kind != "schedule" else None
+            said_once = request.kind != "schedule"
+            schedule = recurring.parse(request.text) if said_once else None
+            unclear = recurring.unclear(request.text) if said_once else ""
             run_id = start_run(
-                tx, request, self.library, model=self.model, offline=self.offline, today=today, lead=schedule is None,
-                price_as=self.price_as, rules=self.access.rules(request.channel),
+                tx, request, self.library, model=self.model, offline=self.offline, today=today,
+                lead=schedule is None and not unclear, price_as=self.price_as,
+                rules=self.access.rules(request.channel),
             )  # fmt: skip
             taken(tx, request, run_id)
+            if unclear:
+                end_run(tx, run_id, RunStatus.DONE, summary=unclear)
             if schedule is not None:
                 due = schedules.add(tx, request, schedule, self.zone)
                 kept = f"\n{schedules.IN_CANVAS}" if schedule.canvas else ""

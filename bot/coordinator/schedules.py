@@ -1,70 +1,29 @@
-"""Requests that recur: understood from plain words, kept as rows, made into ordinary requests when they are due."""
+"""Requests that recur: kept as rows, made into ordinary requests when they are due and their owner may still ask."""
 
 from __future__ import annotations
 
 import datetime
-import re
 import secrets
-from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
+import structlog
 from sqlalchemy import Connection, insert, select, update
 
-from bot.coordinator import limits, terms
+from bot.coordinator import limits
 from bot.coordinator.intake import receive
+from bot.coordinator.recurring import Schedule, next_time
+from bot.policy.access import Access, Role
+from bot.store import people
 from bot.store import schema as t
 from bot.store.database import Tx
-from bot.types import Request
+from bot.types import Person, Request
+
+log = structlog.get_logger()
 
 TICKER = "_schedules"  # the agent row that wakes at the next due time
-DAYS = {"monday": 1, "tuesday": 2, "wednesday": 3, "thursday": 4, "friday": 5, "saturday": 6, "sunday": 0}
 IN_CANVAS = "The report is kept in one canvas of this channel, which always shows the newest."
 GRACE_S = 6 * 3600.0  # a time missed by more than this is skipped, not caught up
-WORDS = re.compile(
-    r"^\s*every\s+(?P<days>weekday|day|(?:" + "|".join(DAYS) + r")(?:\s*(?:,|and)\s*(?:" + "|".join(DAYS) + r"))*)s?"
-    r"\s+at\s+(?P<hour>[01]?\d|2[0-3])(?::(?P<minute>[0-5]\d))?\s*(?P<half>am|pm)?\s*[,:]?\s+(?P<request>\S.*)$",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Five cron fields in local time, the request to make, how to say it, and whether a canvas keeps the reports."""
-
-    recurrence: str
-    request: str
-    words: str
-    canvas: bool
-
-
-def parse(text: str) -> Schedule | None:
-    """Understand `every weekday at 9:00 digest this channel`; None for any other sentence."""
-    found = WORDS.match(text)
-    if found is None:
-        return None
-    hour, minute = int(found["hour"]), int(found["minute"] or 0)
-    half = (found["half"] or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half == "pm" else 0)
-    days = found["days"].lower()
-    if days == "weekday":
-        field, spoken = "1-5", "weekday"
-    elif days == "day":
-        field, spoken = "*", "day"
-    else:
-        names = re.findall("|".join(DAYS), days)
-        field, spoken = ",".join(str(DAYS[n]) for n in names), " and ".join(n.capitalize() for n in names)
-    request, canvas = terms.in_canvas(found["request"].strip())
-    return Schedule(f"{minute} {hour} * * {field}", request, f"every {spoken} at {hour}:{minute:02d}", canvas)
-
-
-def next_time(recurrence: str, zone: str, after: float) -> datetime.datetime:
-    """The next occurrence in local time; a local time that the clocks skip moves to the next one that exists."""
-    local = datetime.datetime.fromtimestamp(after, ZoneInfo(zone)).replace(tzinfo=None)
-    naive: datetime.datetime = croniter(recurrence, local).get_next(datetime.datetime)
-    return naive.replace(tzinfo=ZoneInfo(zone))
 
 
 def add(tx: Tx, request: Request, schedule: Schedule, zone: str) -> datetime.datetime:
@@ -92,8 +51,9 @@ def ensure_ticker(tx: Tx) -> None:
     )  # fmt: skip
 
 
-def tick(tx: Tx) -> float | None:
-    """Make the due requests, each local occurrence once however often clocks and processes repeat it.
+def tick(tx: Tx, access: Access) -> float | None:
+    """Make the due requests, each local occurrence once however often clocks and processes repeat it; one of a person
+    who may no longer ask for work is held from then on.
 
     Returns the next due time, or None when nothing is scheduled.
     """
@@ -102,11 +62,22 @@ def tick(tx: Tx) -> float | None:
         select(t.automation).where(t.automation.c.status == "active", t.automation.c.next_at <= now)
     ).mappings()
     for row in list(due):
-        _fire(tx, row, now)
+        if _may_ask(tx, row, access):
+            _fire(tx, row, now)
+        else:
+            log.warning("a recurring request is held: its owner may not ask for work there any more", of=row["id"])
+            set_status(tx, row["id"], "paused")
     upcoming: Any = tx.execute(
         select(t.automation.c.next_at).where(t.automation.c.status == "active").order_by(t.automation.c.next_at)
     ).scalar()
     return None if upcoming is None else float(upcoming)
+
+
+def _may_ask(tx: Tx, row: Any, access: Access) -> bool:
+    """By what is known of the owner; somebody who has never been looked up is let in by name or not at all."""
+    known = people.get(tx.connection, row["team_id"], row["owner"])
+    person = known.person if known is not None else Person(row["owner"], "member")
+    return access.role(person, row["channel"]) >= Role.ASK
 
 
 def _fire(tx: Tx, row: Any, now: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import uuid
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
@@ -15,6 +16,7 @@ from bot.coordinator.control import Place
 from bot.coordinator.intake import receive
 from bot.policy.access import Access, Role
 from bot.skills import SkillLibrary
+from bot.store import people
 from bot.store import schema as t
 from bot.store.callers import Person
 from bot.store.database import Database
@@ -48,7 +50,7 @@ class Desk:
         """Begin work on a request in the caller's channel; the same key is the same run."""
         if not request.strip():
             raise Refused("Say what is asked, for example: close Q3 2026.")
-        self._may(who, Role.ASK)
+        await self._may(who, Role.ASK, who.channel)
         digest = hashlib.sha256(f"{who.user}\0{key}".encode()).hexdigest()[:32] if key else uuid.uuid4().hex
         asked = Request(who.team, who.channel, "", f"mcp-{digest}", "command", who.user, request.strip())
         await self.db.write(lambda tx: receive(tx, asked))
@@ -62,8 +64,7 @@ class Desk:
 
     async def run(self, who: Person, run_id: str) -> Json:
         """One run: how it stands, what it asks, what came of it."""
-        if await self.db.read(lambda c: _seen(c, who, run_id)) is None:
-            raise Refused(f"There is no run {run_id} that this caller can see.")
+        await self._run(who, run_id, Role.SEE)
         view = await self.db.read(lambda c: run_view(c, run_id))
         ended = view.run.status in ("done", "failed", "stopped")
         return {
@@ -81,12 +82,15 @@ class Desk:
     async def runs(self, who: Person, limit: int) -> list[Json]:
         """The latest runs that the caller can see."""
         r = t.run.c
-        query = select(r.id, r.status, r.request, r.requester, r.permalink, r.created_at).where(_visible(who))
-        rows = await self.db.read(
-            lambda c: (
-                c.execute(query.order_by(r.created_at.desc()).limit(min(max(limit, 1), LISTED))).mappings().all()
-            )
-        )
+        person = await self._person(who)
+        query = select(r.id, r.status, r.request, r.requester, r.permalink, r.channel).where(_visible(who))
+        most = min(max(limit, 1), LISTED)
+
+        def seen(connection: Connection) -> list[Any]:
+            rows = connection.execute(query.order_by(r.created_at.desc())).mappings()
+            return list(islice((row for row in rows if self.access.role(person, row["channel"]) >= Role.SEE), most))
+
+        rows = await self.db.read(seen)
         return [
             {"run_id": row["id"], "status": row["status"], "request": row["request"], "requester": row["requester"],
              "thread": row["permalink"]}
@@ -95,11 +99,11 @@ class Desk:
 
     async def answer(self, who: Person, question_id: str, words: str) -> None:
         """Answer an agent's question as the caller's person. What needs an approval stays in Slack."""
-        self._may(who, Role.ASK)
         query = select(t.approval.c.run_id, t.approval.c.kind).where(t.approval.c.id == question_id)
         row = await self.db.read(lambda c: c.execute(query).first())
-        if row is None or await self.db.read(lambda c: _seen(c, who, row.run_id)) is None:
+        if row is None:
             raise Refused(f"There is no question {question_id} that this caller can see.")
+        await self._run(who, row.run_id, Role.ASK)
         if row.kind != "question":
             raise Refused(ANSWERED["void"])
         told = await self.db.write(lambda tx: control.answer(tx, question_id, who.user, words, self.access))
@@ -108,20 +112,36 @@ class Desk:
 
     async def cancel(self, who: Person, run_id: str) -> None:
         """Stop a run."""
-        self._may(who, Role.ASK)
-        row = await self.db.read(lambda c: _seen(c, who, run_id))
-        if row is None:
-            raise Refused(f"There is no run {run_id} that this caller can see.")
+        row = await self._run(who, run_id, Role.ASK)
         place = Place(who.team, row.channel, "", who.user, run_id)
         await self.db.write(lambda tx: control.say(tx, "stop", place))
 
     def skills(self) -> list[Json]:
         return [{"name": one.name, "description": one.description} for one in self.library.skills.values()]
 
-    def _may(self, who: Person, wanted: Role) -> None:
-        """The rules of Slack hold here too. A token is made by an operator, for a member."""
-        if self.access.role(Member(who.user, "member"), who.channel) < wanted:
-            raise Refused("The person of this token may not do that in its channel.")
+    async def _run(self, who: Person, run_id: str, wanted: Role) -> Any:
+        """The row of a run that this caller can see, and with which they may do what is wanted."""
+        row = await self.db.read(lambda c: _seen(c, who, run_id))
+        if row is None or self.access.role(await self._person(who), row.channel) < Role.SEE:
+            raise Refused(f"There is no run {run_id} that this caller can see.")
+        await self._may(who, wanted, row.channel)
+        return row
+
+    async def _may(self, who: Person, wanted: Role, channel: str) -> None:
+        """The rules of Slack hold here too."""
+        if self.access.role(await self._person(who), channel) < wanted:
+            raise Refused("The person of this token may not do that in that channel.")
+
+    async def _person(self, who: Person) -> Member:
+        """Whom the token is for, as Slack said last; a token is made by an operator, for a member."""
+        known = await self.db.read(lambda c: people.get(c, who.team, who.user))
+        if known is not None:
+            return known.person
+        if self.access.asked_groups and who.user not in self.access.people:
+            raise Refused(
+                "It is not known yet in which user groups the person of this token is: they write to Cadre once."
+            )
+        return Member(who.user, "member")
 
 
 def _visible(who: Person) -> Any:

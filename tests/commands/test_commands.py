@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from bot.app import SKILLS, open_store
 from bot.cli import app
 from bot.coordinator import schedules
+from bot.coordinator.recurring import parse
 from bot.errors import CadreError
 from bot.local import Options, ask_once
 from bot.settings import load
@@ -38,7 +39,7 @@ def cadre(*words, code=0):
 
 def recurring(tx, text="every weekday at 9:00 digest this channel"):
     request = Request(team="T", channel="C", thread="", key="", kind="mention", user="U", text=text)
-    schedules.add(tx, request, schedules.parse(text), "Europe/Brussels")
+    schedules.add(tx, request, parse(text), "Europe/Brussels")
 
 
 def with_store(work):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from bot.coordinator import schedules
+from bot.coordinator.recurring import parse
 from bot.slack import canvas_text, canvases
 from bot.store import schema as t
 from bot.types import Request
@@ -42,7 +43,7 @@ async def ask(on):
 async def recurring(on):
     """A schedule of which the times are made by hand; gives what makes one, which gives its run."""
     request = Request("T0LOCAL", "CFINANCE", "1", "1", "mention", "UMAYA", WORDS, channel_name="finance")
-    await on.db.write(lambda tx: schedules.add(tx, request, schedules.parse(WORDS), "Europe/Brussels"))
+    await on.db.write(lambda tx: schedules.add(tx, request, parse(WORDS), "Europe/Brussels"))
     automation = await on.db.read(lambda c: c.execute(select(t.automation.c.id)).scalar_one())
     runs = []
 
