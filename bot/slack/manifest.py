@@ -39,10 +39,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "chat.stopStream": ("chat:write",),
     "chat.update": ("chat:write",),
     "conversations.canvases.create": ("canvases:write",),
-    "conversations.history": ("channels:history", "groups:history", "im:history"),
-    "conversations.info": ("channels:read", "groups:read", "im:read"),
+    "conversations.history": ("channels:history", "groups:history", "im:history", "mpim:history"),
+    "conversations.info": ("channels:read", "groups:read", "im:read", "mpim:read"),
     "conversations.open": ("im:write",),
-    "conversations.replies": ("channels:history", "groups:history", "im:history"),
+    "conversations.replies": ("channels:history", "groups:history", "im:history", "mpim:history"),
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
     "files.info": ("files:read",),
@@ -60,9 +60,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "message.channels": ("channels:history",),
     "message.groups": ("groups:history",),
     "message.im": ("im:history",),
+    "message.mpim": ("mpim:history",),
     "reaction_added": ("reactions:read",),
 }
-KINDS = {"message": ("message.channels", "message.groups", "message.im")}
+KINDS = {"message": ("message.channels", "message.groups", "message.im", "message.mpim")}
 # Without the first, reports that should be kept in a canvas are posted; without the second, rules that name user
 # groups name nobody.
 OPTIONAL = ("canvases:write", "usergroups:read")
