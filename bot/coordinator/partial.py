@@ -12,6 +12,7 @@ from bot.types import Json
 
 SHOWN = 8  # findings and artifacts named one by one; more are counted
 LONG = 400  # characters of one summary
+ROUND = str.maketrans("[]", "()")  # a name with brackets would end its link
 
 
 def partial_result(connection: Connection, run_id: str, figure_page: str) -> str:
@@ -66,7 +67,7 @@ def _finding(row: Any) -> str:
 def _artifacts(artifacts: list[Any]) -> list[str]:
     newest: dict[str, Json] = {row["name"]: dict(row) for row in artifacts}
     names = [
-        f"<{row['url']}|{name}>" if row["url"] else f"{name} (version {row['version']})"
+        f"[{name.translate(ROUND)}]({row['url']})" if row["url"] else f"{name} (version {row['version']})"
         for name, row in newest.items()
     ]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
