@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.errors import ModelMustRetry
+from bot.errors import Fenced, ModelMustRetry
 
 FILE_BYTES = 64 * 1024**2  # a file read or written whole
 DEEPEST = 16
@@ -27,13 +27,30 @@ class Workspace:
     No file is reached over a symbolic link or under a second name: each step of a path is opened from the one before.
     """
 
-    def __init__(self, home: Path, run_id: str, agent_name: str) -> None:
+    def __init__(self, home: Path, run_id: str, agent_name: str, epoch: int = 0) -> None:
+        """`epoch` is the activation's; 0 is for whoever works beside the agent."""
         self.root = home / "runs" / run_id / agent_name
+        self._epoch, self._held = epoch, self.root.with_name(f".{agent_name}.epoch")
 
     def made(self) -> Path:
-        """The directory itself, for a child process to work in."""
+        """The directory itself, for a child process to work in. Raises Fenced when a later activation works here."""
         self.root.mkdir(parents=True, exist_ok=True)
+        if self._epoch:
+            self._hold()
         return self.root
+
+    def _hold(self) -> None:
+        """Files have no transaction: a worker that slept through its lease must not write over what came after it."""
+        try:
+            held = int(self._held.read_text())
+        except (FileNotFoundError, ValueError):
+            held = 0
+        if held > self._epoch:
+            raise Fenced()
+        if held < self._epoch:
+            partial = self._held.with_suffix(f".{secrets.token_hex(8)}")
+            partial.write_text(str(self._epoch))
+            partial.replace(self._held)
 
     def path(self, name: str) -> Path:
         """The place of a file, whether it is there or not. Raises ModelMustRetry for one outside."""
@@ -57,7 +74,7 @@ class Workspace:
         return self.read(name).decode("utf-8", "replace")
 
     def write(self, name: str, data: bytes) -> str:
-        """Write a whole file or nothing; returns its relative name. Raises ModelMustRetry where it cannot be."""
+        """Write a whole file or nothing; returns its relative name. Raises Fenced, or ModelMustRetry."""
         *folders, last = self._parts(name)
         if len(data) > FILE_BYTES:
             raise ModelMustRetry(f"{name!r} would be larger than {FILE_BYTES >> 20} MB and was not written.")

@@ -283,7 +283,7 @@ class AgentRunner:
         await self.db.write(lambda tx: fail_agent(tx, claim, state.row, "model_context_full", words))
 
     def _workspace(self, state: AgentState) -> Workspace:
-        return Workspace(self.home, state.row["run_id"], state.row["name"])
+        return Workspace(self.home, state.row["run_id"], state.row["name"], state.row["epoch"])
 
     def _recorded(self, state: AgentState, turn: Turn) -> None:
         """Carry the turn over into what is kept of the agent, as reading its rows again would."""
