@@ -53,6 +53,11 @@ class _Unusable(Exception):
     pass
 
 
+def alias_of(name: str) -> str:
+    """How an entry's server is called in the names of its tools."""
+    return _NOT_A_NAME.sub("-", name).strip("-")
+
+
 def read_config(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
     """Reads `{"mcpServers": {alias: {command, args, env} | {url, headers, oauth}}}`; `${VAR}` is of `environ`."""
     problems: list[str] = []
@@ -64,7 +69,7 @@ def read_config(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
         return Config((), (*problems, "mcpServers is not a mapping of names to servers."))
     servers: dict[str, ServerConfig] = {}
     for name, entry in entries.items():
-        alias = _NOT_A_NAME.sub("-", str(name)).strip("-")
+        alias = alias_of(str(name))
         try:
             if not alias or alias in servers:
                 raise _Unusable("its name is empty or taken once it is written with letters, digits and -")

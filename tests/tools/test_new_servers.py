@@ -75,3 +75,20 @@ def test_of_one_that_starts_later_nobody_reads_any_more_that_it_did_not(tmp_path
         assert registry.allowed(NAMED) == ["mcp__slow__look"]
 
     played(tmp_path, {"slow": slow}, scenario)
+
+
+def test_a_name_that_is_written_otherwise_keeps_the_rules_of_its_entry(tmp_path):
+    (tmp_path / "server.py").write_text(SLOW)
+    (tmp_path / "gate").touch()
+    run = {"command": sys.executable, "args": [str(tmp_path / "server.py"), str(tmp_path / "gate")]}
+    servers = {
+        "my_server": {**run, "x-cadre": {"channels": ["C0FINANCE"], "approval": {"ask": ["*"]}}},
+        "my server": {**run, "trusted": True},
+    }
+
+    async def scenario(registry):
+        await registry.ready(("mcp__my-server__*",))
+        tool = registry.get("mcp__my-server__look")
+        assert (tool.rule, tool.channels) == ("ask", ("C0FINANCE",))
+
+    played(tmp_path, servers, scenario)

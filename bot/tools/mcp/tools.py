@@ -41,6 +41,7 @@ from connectors.mcp import (
     QuestionLost,
     SignIn,
     ToolInfo,
+    alias_of,
 )
 
 log = structlog.get_logger()
@@ -76,8 +77,10 @@ class McpTools:
         )  # fmt: skip
         for problem in self.host.problems:
             log.error("mcp configuration", problem=problem)
-        entries = {alias: entry for alias, entry in told.items() if isinstance(entry, Mapping)}
-        policies = {alias: read_policy(alias, dict(entries.get(alias, {}))) for alias in self.host.aliases}
+        entries: dict[str, Any] = {}
+        for name, entry in told.items():  # of two that are called alike the first counts, as in the host
+            entries.setdefault(alias_of(name), entry)
+        policies = {alias: read_policy(alias, dict(entries[alias])) for alias in self.host.aliases}
         fingerprints = {alias: self.host.config(alias).fingerprint for alias in self.host.aliases}
         self.catalogue = Catalogue(db, self.host, policies, fingerprints, eras, self._changed)
         self._db = db
