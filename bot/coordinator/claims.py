@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -54,16 +55,17 @@ def check_handed_in(connection: Connection, run_id: str, reply: str) -> Check:
     rows = select(item.c.ref, item.c.path, item.c.name, item.c.sha256)
     taken = connection.execute(rows.where(item.c.run_id == run_id, item.c.status != "replaced")).all()
     known = {row.ref for row in taken} | {row.sha256 for row in taken}
-    bases = {base for row in taken for base in (_base(row.path), _base(row.name)) if base}
+    bases = {base for row in taken for base in _bases(row)}
     lists = [json.loads(journal.get_blob(connection, one["named"])) for one in works if one.get("named")]
     wanted = {one["ref"]: one["name"] for told in lists for one in told}
-    left = [name for ref, name in wanted.items() if ref not in known and safe_name(_base(name)) not in bases]
+    left = _left(wanted, taken)
     attached = _attached(connection, run_id)
     missing = [name for digest, name in attached if digest not in known and not (
         digest == EMPTY and _base(name) in bases)]  # fmt: skip
     opened = _opened(connection, run_id) if missing else ""
     left += [name for name in missing if name not in opened]
-    silent = [name for name in left if _base(name) not in reply]
+    shared = Counter(map(_base, wanted.values()))
+    silent = [name for name in left if (name if shared[_base(name)] > 1 else _base(name)) not in reply]
     if not silent:
         return Check("handed_in", True, "every document that the request brought or named was taken up, or is named")
     names = ", ".join(silent[:TOLD]) + (f" and {len(silent) - TOLD} more" if len(silent) > TOLD else "")
@@ -72,6 +74,29 @@ def check_handed_in(connection: Connection, run_id: str, reply: str) -> Check:
         f"handed to work_through: {names}. Hand them in as well, or name in the reply which you left out and why"
     )
     return Check("handed_in", False, words)
+
+
+def _left(wanted: dict[str, str], taken: Sequence[Any]) -> list[str]:
+    """The names of the documents that were not taken up: by their place, or as a copy that bears their name.
+
+    A copy stands for one document only, however many have its name.
+    """
+    refs = {row.ref for row in taken}
+    copies = [_bases(row) for row in taken if row.ref not in wanted]
+    left = []
+    for ref, name in wanted.items():
+        if ref in refs:
+            continue
+        copy = next((bases for bases in copies if safe_name(_base(name)) in bases), None)
+        if copy is None:
+            left.append(name)
+        else:
+            copies.remove(copy)
+    return left
+
+
+def _bases(row: Any) -> set[str]:
+    return {_base(row.path), _base(row.name)} - {""}
 
 
 def _attached(connection: Connection, run_id: str) -> list[tuple[str, str]]:
@@ -93,7 +118,7 @@ def _opened(connection: Connection, run_id: str) -> str:
 
 
 def _base(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
+    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) -> Check:
