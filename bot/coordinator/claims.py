@@ -15,14 +15,23 @@ from bot.store import items, journal, mail
 from bot.store import schema as t
 from bot.store.documents import Kept
 from bot.store.item_tables import item
-from bot.tools.render import PLACEHOLDER
+from bot.tools.render import MARKDOWN_LINK, PLACEHOLDER
 from bot.types import Check
 from bot.workspace import safe_name
 from connectors.documents import quotes
 from connectors.documents.document import from_text
 
-QUOTED = re.compile(r"“([^“”]+)”|\"([^\"\n]+)\"")
+_LINE = r"\n(?!\s*\n)"  # a quote may go over lines, not over a blank one
+QUOTED = re.compile(
+    rf"„([^„“”]+)[“”]|“([^“”]+)”|«([^«»]+)»|»([^«»]+)«|<<([^<>]+)>>|(?<!\w)‘((?:[^‘\n]|{_LINE})+?)’(?!\w)"
+    rf"|(?<![\w\"])\"(?=\S)((?:[^\"\n]|{_LINE})+)(?<=\S)\"(?!\w)"
+)
+TICKED = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+ATTRIBUTION = re.compile(r"^\s*[—–-].*$|\s[—–]\s[^—–\n]*\Z", re.MULTILINE)
+BLOCK = re.compile(r"(?:^[ \t]*>(?!>).*(?:\n|\Z))+", re.MULTILINE)
+CODE = re.compile(r"[=(){}\[\]<>/\\|;*$]|--")
 WORDS = 6  # shorter quotes are names and expressions
+SENTENCE = 4  # words that are no expression when they end as a sentence does
 EMPTY = hashlib.sha256().hexdigest()
 TOLD = 8  # names in a diagnosis
 PASSED_ON = ("work_through", "send_message", "finish", "plan", "spawn_agent", "assign", "list_files")
@@ -123,8 +132,7 @@ def _base(path: str) -> str:
 
 def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) -> Check:
     """Whole sentences in quote marks stand in something that this run has seen."""
-    said = [one or two for one, two in QUOTED.findall(reply)]
-    said = [words for words in said if len(words.split()) >= WORDS and not PLACEHOLDER.search(words)]
+    said = list(_quoted(reply))
     if said:
         proven = connection.execute(select(t.evidence.c.value).where(t.evidence.c.run_id == run_id)).scalars()
         said = _strange(said, "\n\n".join([asked, *proven]))
@@ -136,11 +144,29 @@ def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) ->
     return Check("quotes_known", False, f"quoted, but seen nowhere in this run: {shown}")
 
 
+def _quoted(reply: str) -> Iterator[str]:
+    """What a text gives as somebody's words, where it is long enough to be a sentence; figures are not part of it."""
+    rest = BLOCK.sub("\n\n", reply)
+    said = [*_marked(rest), *(one for one in TICKED.findall(rest) if not CODE.search(PLACEHOLDER.sub("", one)))]
+    for found in BLOCK.finditer(reply):
+        block = MARKDOWN_LINK.sub(r"\1", re.sub(r"(?m)^[ \t]*>[ \t]?|\*\*", "", found[0]))
+        said += _marked(block) or re.split(r"\n\s*\n", ATTRIBUTION.sub("", block.rstrip()))
+    for words in said:
+        for piece in PLACEHOLDER.sub("\0", words).split("\0"):
+            ends = piece.rstrip().endswith((".", "!", "?"))
+            if len(piece.split()) >= (SENTENCE if ends else WORDS):
+                yield piece.strip()
+
+
+def _marked(text: str) -> list[str]:
+    return [next(filter(None, found.groups())) for found in QUOTED.finditer(text)]
+
+
 def _strange(said: list[str], text: str) -> list[str]:
     if not text.strip():
         return said
     document = from_text("seen", text, "seen")
-    return [words for words in said if quotes.find(document, words) is None]
+    return [words for words in said if quotes.find(document, words.rstrip(" .,;:!?")) is None]
 
 
 def _seen(connection: Connection, run_id: str) -> Iterator[str]:
