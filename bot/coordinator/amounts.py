@@ -7,6 +7,7 @@ from decimal import Decimal
 
 _SPACES = " \N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}"
 _SIGNS = rf"[.,'’{_SPACES}]"
+DIGITS = 9  # of whole dollars; more is a slip
 WRITTEN = rf"\d+(?:{_SIGNS}\d+)*"
 _WHOLE = re.compile(rf"\d+|[1-9]\d{{0,2}}(?P<sign>{_SIGNS})\d{{3}}(?:(?P=sign)\d{{3}})*")
 _CENTS = re.compile(r"(?P<whole>.+)(?P<sign>[.,])(?P<cents>\d{1,2})")
@@ -22,4 +23,6 @@ def read(text: str) -> Decimal | None:
     if whole is None or (cents and whole["sign"] == cents["sign"]):
         return None
     digits = re.sub(r"\D", "", whole[0])
+    if len(digits) > DIGITS:
+        return None
     return Decimal(f"{digits}.{cents['cents']}" if cents else digits)

@@ -28,10 +28,11 @@ UNCLEAR = (
     "That does not say which limit. Reply with the amount, for example “raise to $5”, or with “continue” or “stop”."
 )
 _YES = r"^\W*(?:(?:yes|ok|okay)\W+)?(?:please\s+)?(?:raise|increase|go\s+on|continue|yes|allow)\b"
+_IT = r"(?:\s+(?:it|this|(?:(?:the|this)\s+)?(?:limit|budget)))?"
 _POLITE = r"(?:\W+(?:please|thanks|thank\s+you))*\W*$"
-_RAISE = re.compile(rf"(?i){_YES}(?:\s+(?:it|this|the\s+(?:limit|budget)))?{_POLITE}")
+_RAISE = re.compile(rf"(?i){_YES}{_IT}{_POLITE}")
 _RAISE_TO = re.compile(
-    rf"(?i){_YES}(?:\s+(?:it|this|the\s+(?:limit|budget)))?[\s,:]*"
+    rf"(?i){_YES}{_IT}[\s,:]*"
     r"(?:(?P<by>by|another|add)\b|(?:but\s+)?(?:up\s+to|to|with|at\s+most|(?:no|not)\s+more\s+than)\b)?\s*"
     rf"(?:US)?\$?\s?(?P<dollars>{amounts.WRITTEN})(?:\s*(?:dollars?|USD))?(?P<more>\s+more)?{_POLITE}"
 )

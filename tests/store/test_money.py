@@ -346,7 +346,8 @@ def test_other_amounts_are_no_limit(words):
         ("Raise to $0.53", "raise", "0.53"), ("raise to 3", "raise", "3"), ("yes", "raise", "9"),
         ("please go on", "raise", "9"), ("ok, raise it to $4,5", "raise", "4.5"), ("continue up to $7", "raise", "7"),
         ("raise to $1,000", "raise", "1000"), ("raise to $1,000.50", "raise", "1000.50"), ("yes, 2.000", "raise", "2000"),
-        ("increase by $5", "raise", "9"), ("yes, $5 more, please", "raise", "9"), ("continue, thanks", "raise", "9"),
+        ("increase by $5", "raise", "9"), ("yes please go on", "raise", "9"), ("raise the limit to 20 dollars", "raise", "20"),
+        ("increase budget by 5", "raise", "9"), ("yes, $5 more, please", "raise", "9"), ("continue, thanks", "raise", "9"),
         ("yes, but not more than $20", "raise", "20"), ("raise to $2k", "unclear", "0"),
         ("yes but only the summary", "unclear", "0"), ("go on without the images", "unclear", "0"),
         ("Finish with what is there", "finish", "0"), ("no", "finish", "0"), ("No, that is enough", "finish", "0"),
@@ -363,7 +364,7 @@ def test_an_answer_is_understood_from_plain_words(words, choice, amount):
         ("1,000", "1000"), ("1.000", "1000"), ("1'000", "1000"), ("1 000", "1000"), ("1\u202f000", "1000"),
         ("1,000.50", "1000.50"), ("1.000,50", "1000.50"), ("1 000 000,5", "1000000.5"), ("12,5", "12.5"),
         ("0.05", "0.05"), ("0.0125", "0.0125"), ("1500", "1500"), ("1,00,0", None), ("1.000.00", None),
-        ("1,000.500", None), ("2.5000", None), ("12 34", None),
+        ("1,000.500", None), ("2.5000", None), ("1" * 40, None), ("12 34", None),
     ],
 )  # fmt: skip
 def test_an_amount_is_read_as_people_write_it_or_not_at_all(written, amount):
