@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from bot.coordinator import changes, limits, partial
+from bot.coordinator import amounts, changes, limits, partial
 from bot.coordinator.runs import end_run
 from bot.policy.gate import may_decide
 from bot.store import approvals, journal, money
@@ -24,12 +24,21 @@ SOON_S = 0.3  # until requests in flight are answered
 RAISE, FINISH, STOP = "Raise to", "Finish with what is there", "Stop"
 OWN = ("task", "agent", "run", "automation")  # the requester's own money; what lies above belongs to all
 NOT_YOURS = "This limit is not yours to raise; take what is there, or ask whoever runs Cadre."
-_RAISE = re.compile(
-    r"(?i)^\W*(?:(?:yes|ok|okay)\W+)?(?:please\s+)?(?:raise|increase|go\s+on|continue|yes|allow)\b"
-    r"(?:[^$\d]*\$?\s?(?P<dollars>\d+(?:[.,]\d+)?))?[^$\d]*$"
+UNCLEAR = (
+    "That does not say which limit. Reply with the amount, for example “raise to $5”, or with “continue” or “stop”."
+)
+_YES = r"^\W*(?:(?:yes|ok|okay)\W+)?(?:please\s+)?(?:raise|increase|go\s+on|continue|yes|allow)\b"
+_IT = r"(?:\s+(?:it|this|(?:(?:the|this)\s+)?(?:limit|budget)))?"
+_POLITE = r"(?:\W+(?:please|thanks|thank\s+you))*\W*$"
+_RAISE = re.compile(rf"(?i){_YES}{_IT}{_POLITE}")
+_RAISE_TO = re.compile(
+    rf"(?i){_YES}{_IT}[\s,:]*"
+    r"(?:(?P<by>by|another|add)\b|(?:but\s+)?(?:up\s+to|to|with|at\s+most|(?:no|not)\s+more\s+than)\b)?\s*"
+    rf"(?:US)?\$?\s?(?P<dollars>{amounts.WRITTEN})(?:\s*(?:dollars?|USD))?(?P<more>\s+more)?{_POLITE}"
 )
 _FINISH = re.compile(r"(?i)^\W*(?:no\b|finish|refuse|deliver|leave it|that is enough|enough)")
 _STOP = re.compile(r"(?i)^\W*(?:stop|cancel)\b")
+_MEANT = re.compile(f"(?i){_YES}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def ask(tx: Tx, run: Any, line: money.Line, approvers: tuple[str, ...] = ()) -> 
 
 
 def answer(tx: Tx, row: Any, user: str, text: str) -> str:
-    """A person's answer to a budget question: done, stop, not_allowed, too_little, or void when it is no answer."""
+    """A person's answer to a budget question: done, stop, not_allowed, too_little, unclear; void when it is none."""
     choice, amount = understood(text, row["preview"])
     if not choice:
         return "void"
@@ -109,6 +118,9 @@ def answer(tx: Tx, row: Any, user: str, text: str) -> str:
     if not may or (choice == "raise" and not own and user not in approvers):
         _notice(tx, row, "Only the person who asked for this can decide about its budget." if own else NOT_YOURS)
         return "not_allowed"
+    if choice == "unclear":
+        _notice(tx, row, UNCLEAR)
+        return "unclear"
     if choice == "raise":
         if amount <= Decimal(preview["spent"]) + Decimal(preview["next"]):
             _notice(tx, row, f"${amount:f} is not more than what is spent already; name a higher limit.")
@@ -122,16 +134,22 @@ def answer(tx: Tx, row: Any, user: str, text: str) -> str:
 
 
 def understood(text: str, preview: Json) -> tuple[str, Decimal]:
-    """raise, finish, stop or "" and, for a raise, the new limit: the one named, else the one offered."""
+    """raise, finish, stop, unclear or "" and, for a raise, the new limit: the one named, else the one offered.
+
+    A yes with more words than an amount is unclear: what they ask for is not what was offered.
+    """
     words = text.strip()
     if _STOP.match(words):
         return "stop", Decimal(0)
     if _FINISH.match(words):
         return "finish", Decimal(0)
-    found = _RAISE.match(words)
-    if found is None:
-        return "", Decimal(0)
-    return "raise", Decimal((found["dollars"] or preview["offer"]).replace(",", "."))
+    if _RAISE.match(words):
+        return "raise", Decimal(preview["offer"])
+    found = _RAISE_TO.match(words)
+    amount = amounts.read(found["dollars"]) if found else None
+    if found is None or amount is None:
+        return "unclear" if _MEANT.match(words) else "", Decimal(0)
+    return "raise", amount + Decimal(preview["hard"] if found["by"] or found["more"] else 0)
 
 
 def _raise(tx: Tx, row: Any, hard: Decimal) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -14,14 +15,23 @@ from bot.store import items, journal, mail
 from bot.store import schema as t
 from bot.store.documents import Kept
 from bot.store.item_tables import item
-from bot.tools.render import PLACEHOLDER
+from bot.tools.render import MARKDOWN_LINK, PLACEHOLDER
 from bot.types import Check
 from bot.workspace import safe_name
 from connectors.documents import quotes
 from connectors.documents.document import from_text
 
-QUOTED = re.compile(r"“([^“”]+)”|\"([^\"\n]+)\"")
+_LINE = r"\n(?!\s*\n)"  # a quote may go over lines, not over a blank one
+QUOTED = re.compile(
+    rf"„([^„“”]+)[“”]|“([^“”]+)”|«([^«»]+)»|»([^«»]+)«|<<([^<>]+)>>|(?<!\w)‘((?:[^‘\n]|{_LINE})+?)’(?!\w)"
+    rf"|(?<![\w\"])\"(?=\S)((?:[^\"\n]|{_LINE})+)(?<=\S)\"(?!\w)"
+)
+TICKED = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+ATTRIBUTION = re.compile(r"^\s*[—–-].*$|\s[—–]\s[^—–\n]*\Z", re.MULTILINE)
+BLOCK = re.compile(r"(?:^[ \t]*>(?!>).*(?:\n|\Z))+", re.MULTILINE)
+CODE = re.compile(r"[=(){}\[\]<>/\\|;*$]|--")
 WORDS = 6  # shorter quotes are names and expressions
+SENTENCE = 4  # words that are no expression when they end as a sentence does
 EMPTY = hashlib.sha256().hexdigest()
 TOLD = 8  # names in a diagnosis
 PASSED_ON = ("work_through", "send_message", "finish", "plan", "spawn_agent", "assign", "list_files")
@@ -54,16 +64,17 @@ def check_handed_in(connection: Connection, run_id: str, reply: str) -> Check:
     rows = select(item.c.ref, item.c.path, item.c.name, item.c.sha256)
     taken = connection.execute(rows.where(item.c.run_id == run_id, item.c.status != "replaced")).all()
     known = {row.ref for row in taken} | {row.sha256 for row in taken}
-    bases = {base for row in taken for base in (_base(row.path), _base(row.name)) if base}
+    bases = {base for row in taken for base in _bases(row)}
     lists = [json.loads(journal.get_blob(connection, one["named"])) for one in works if one.get("named")]
     wanted = {one["ref"]: one["name"] for told in lists for one in told}
-    left = [name for ref, name in wanted.items() if ref not in known and safe_name(_base(name)) not in bases]
+    left = _left(wanted, taken)
     attached = _attached(connection, run_id)
     missing = [name for digest, name in attached if digest not in known and not (
         digest == EMPTY and _base(name) in bases)]  # fmt: skip
     opened = _opened(connection, run_id) if missing else ""
     left += [name for name in missing if name not in opened]
-    silent = [name for name in left if _base(name) not in reply]
+    shared = Counter(map(_base, wanted.values()))
+    silent = [name for name in left if (name if shared[_base(name)] > 1 else _base(name)) not in reply]
     if not silent:
         return Check("handed_in", True, "every document that the request brought or named was taken up, or is named")
     names = ", ".join(silent[:TOLD]) + (f" and {len(silent) - TOLD} more" if len(silent) > TOLD else "")
@@ -72,6 +83,29 @@ def check_handed_in(connection: Connection, run_id: str, reply: str) -> Check:
         f"handed to work_through: {names}. Hand them in as well, or name in the reply which you left out and why"
     )
     return Check("handed_in", False, words)
+
+
+def _left(wanted: dict[str, str], taken: Sequence[Any]) -> list[str]:
+    """The names of the documents that were not taken up: by their place, or as a copy that bears their name.
+
+    A copy stands for one document only, however many have its name.
+    """
+    refs = {row.ref for row in taken}
+    copies = [_bases(row) for row in taken if row.ref not in wanted]
+    left = []
+    for ref, name in wanted.items():
+        if ref in refs:
+            continue
+        copy = next((bases for bases in copies if safe_name(_base(name)) in bases), None)
+        if copy is None:
+            left.append(name)
+        else:
+            copies.remove(copy)
+    return left
+
+
+def _bases(row: Any) -> set[str]:
+    return {_base(row.path), _base(row.name)} - {""}
 
 
 def _attached(connection: Connection, run_id: str) -> list[tuple[str, str]]:
@@ -93,13 +127,12 @@ def _opened(connection: Connection, run_id: str) -> str:
 
 
 def _base(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
+    return path.rstrip("/").rsplit("/", 1)[-1]
 
 
 def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) -> Check:
     """Whole sentences in quote marks stand in something that this run has seen."""
-    said = [one or two for one, two in QUOTED.findall(reply)]
-    said = [words for words in said if len(words.split()) >= WORDS and not PLACEHOLDER.search(words)]
+    said = list(_quoted(reply))
     if said:
         proven = connection.execute(select(t.evidence.c.value).where(t.evidence.c.run_id == run_id)).scalars()
         said = _strange(said, "\n\n".join([asked, *proven]))
@@ -111,11 +144,29 @@ def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) ->
     return Check("quotes_known", False, f"quoted, but seen nowhere in this run: {shown}")
 
 
+def _quoted(reply: str) -> Iterator[str]:
+    """What a text gives as somebody's words, where it is long enough to be a sentence; figures are not part of it."""
+    rest = BLOCK.sub("\n\n", reply)
+    said = [*_marked(rest), *(one for one in TICKED.findall(rest) if not CODE.search(PLACEHOLDER.sub("", one)))]
+    for found in BLOCK.finditer(reply):
+        block = MARKDOWN_LINK.sub(r"\1", re.sub(r"(?m)^[ \t]*>[ \t]?|\*\*", "", found[0]))
+        said += _marked(block) or re.split(r"\n\s*\n", ATTRIBUTION.sub("", block.rstrip()))
+    for words in said:
+        for piece in PLACEHOLDER.sub("\0", words).split("\0"):
+            ends = piece.rstrip().endswith((".", "!", "?"))
+            if len(piece.split()) >= (SENTENCE if ends else WORDS):
+                yield piece.strip()
+
+
+def _marked(text: str) -> list[str]:
+    return [next(filter(None, found.groups())) for found in QUOTED.finditer(text)]
+
+
 def _strange(said: list[str], text: str) -> list[str]:
     if not text.strip():
         return said
     document = from_text("seen", text, "seen")
-    return [words for words in said if quotes.find(document, words) is None]
+    return [words for words in said if quotes.find(document, words.rstrip(" .,;:!?")) is None]
 
 
 def _seen(connection: Connection, run_id: str) -> Iterator[str]:

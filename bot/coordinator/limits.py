@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
+from bot.coordinator import amounts
 from bot.store import journal, money
 from bot.store import schema as t
 from bot.store.database import Tx, by_id
@@ -17,8 +18,12 @@ from bot.store.database import Tx, by_id
 EARLIER = 20  # runs of the same skill that an estimate looks at
 BY_PLAN = "by its plan of"
 CENT = Decimal("0.01")
+UNREAD = (
+    "No limit is set: the amount in “{words}” cannot be read for certain. To set one, write `stop` and ask again "
+    "with the amount in plain digits, for example: for at most $1000."
+)
 
-_AMOUNT = r"(?:US)?\$\s?(?P<dollars>\d{1,6}(?:[.,]\d{1,4})?)(?![\d.,]*\s?(?:k|m|bn|thousand|million|billion)\b)"
+_AMOUNT = rf"(?:US)?\$\s?(?P<dollars>{amounts.WRITTEN})(?P<thousands>\s?(?:k|thousand)\b)?"
 _LEAD = (
     r"(?:(?:for|with|spend(?:ing)?|costing|cost|use|using)\s+)?(?:at\s+most|no\s+more\s+than|up\s+to|a\s+maximum\s+of)"
     r"|(?:(?:with|on|within)\s+)?(?:an?\s+)?budget(?:\s+of|\s*:)?"
@@ -39,19 +44,33 @@ class Asked:
 
 def parse(text: str) -> Asked | None:
     """Understand `… for at most $2`, `… budget $2`, `… up to $20 a month` at the end of a request; else None."""
-    found = WORDS.search(text)
-    if found is None or not text[: found.start()].strip():
-        return None
-    hard = Decimal(found["dollars"].replace(",", "."))
-    if hard <= 0:
+    found = _found(text)
+    hard = _amount(found) if found else None
+    if found is None or hard is None:
         return None
     return Asked(text[: found.start()].rstrip(" ,;("), hard, (found["period"] or "run").lower())
 
 
 def plain(text: str) -> str:
     """The request without a limit's words, as skills should read it."""
-    asked = parse(text)
-    return asked.text if asked else text
+    found = _found(text)
+    return text[: found.start()].rstrip(" ,;(") if found else text
+
+
+def unread(text: str) -> str:
+    """What a request says about a limit where its amount cannot be read; "" when there is no such thing."""
+    found = _found(text)
+    return found[0].strip(" ,;().!") if found and _amount(found) is None else ""
+
+
+def _found(text: str) -> re.Match[str] | None:
+    found = WORDS.search(text)
+    return found if found and text[: found.start()].strip() else None
+
+
+def _amount(found: re.Match[str]) -> Decimal | None:
+    amount = None if found["thousands"] else amounts.read(found["dollars"])
+    return amount or None
 
 
 def begin(tx: Tx, run_id: str) -> None:
@@ -60,6 +79,8 @@ def begin(tx: Tx, run_id: str) -> None:
     asked = parse(row["request"])
     if asked is not None and asked.period == "run":
         money.set_limit(tx, row["team_id"], "run", run_id, "run", asked.hard)
+    if words := unread(row["request"]):
+        journal.append(tx, run_id, "notice", {"text": UNREAD.format(words=words)})
     if row["terms"].get("budget"):
         money.set_limit(tx, row["team_id"], "run", run_id, "run", Decimal(row["terms"]["budget"]))
     before = _earlier(tx, row)

@@ -78,7 +78,7 @@ def _detail(check: Json) -> str:
 def check_reply(reply: str, lookup: render.Lookup, request: str) -> list[Check]:
     """What the final text must keep: every number cited, every citation known, at most twelve lines."""
     _, unknown = lookup.fill(reply, render.slack_link)
-    bare = render.uncited_numbers(reply, request)
+    bare = render.uncited_numbers(reply, request, lookup.messages)
     lines = len([line for line in reply.splitlines() if line.strip()])
     return [
         Check(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from bot.coordinator import amounts
 from bot.coordinator.intake import receive
 from bot.policy.access import Role
 from bot.slack import ways_words as words
@@ -155,11 +156,8 @@ def _terms(tx: Tx, view: Json) -> tuple[Json, Json]:
 
 
 def _amount(told: str) -> Decimal | None:
-    try:
-        amount = Decimal(told)
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and 0 < amount <= BUDGET_MOST else None
+    amount = amounts.read(told.removeprefix("$").strip())
+    return amount if amount and amount <= BUDGET_MOST else None
 
 
 def _given(view: Json, field: str, what: str) -> str:

@@ -56,6 +56,7 @@ OWN_WORDS = {
 }
 DECISIONS = {
     "too_little": "That is not more than what is spent already. Name a higher limit.",
+    "unclear": "That does not say which limit. Give the amount, for example: raise to $5; or say continue, or stop.",
     "already": "This was already decided; the message above shows how.",
     "not_allowed": "Only the person who asked for this can decide it.",
     "expired": "This question has expired. Ask again and I prepare it anew.",

@@ -101,7 +101,8 @@ def fix(
             {
                 "run_id": run_id, "id": f"i{first + place}", "team_id": team, "work": work, "position": place + 1,
                 "requester": requester, "name": one.name, "ref": one.ref, "path": one.path, "url": one.url,
-                "sha256": one.sha256, "form": form, "model": model, "status": one.status, "reason": one.reason,
+                "sha256": one.sha256, "form": form, "model": model, "status": one.status,
+                "reason": kept.reason if kept else one.reason,
                 "windows": kept.windows if kept else 0, "kept_from": kept.run_id if kept else "",
                 "document": kept.document if kept else None, "result": kept.result if kept else None,
                 "ended_at": None if one.status == "open" else tx.now(), "labels": {},
@@ -115,7 +116,8 @@ def _known(connection: Connection, team: str, requester: str, form: str, model: 
     found: Json = {}
     shas = sorted(wanted)
     for at in range(0, len(shas), MANY):
-        query = select(item.c.sha256, item.c.run_id, item.c.windows, item.c.document, item.c.result).where(
+        told = item.c.sha256, item.c.run_id, item.c.windows, item.c.document, item.c.result, item.c.reason
+        query = select(*told).where(
             item.c.team_id == team, item.c.requester == requester, item.c.form == form,
             item.c.sha256.in_(shas[at : at + MANY]), item.c.model == model, item.c.status.in_(("done", "replaced")),
             item.c.result.is_not(None),

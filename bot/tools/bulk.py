@@ -7,6 +7,7 @@ import fnmatch
 import hashlib
 import json
 import re
+from collections import deque
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -31,8 +32,9 @@ from bot.workspace import FILE_BYTES, Workspace, safe_name
 from connectors.google import DriveFile, GoogleWorkspace
 
 MOST = 5_000  # items of one work
+NAMED = 20  # folders named in a refusal
 AT_ONCE = 6  # files fetched side by side
-DEEP = 6  # folders inside folders
+FOLDERS = 2_000  # folders of one work that are looked into
 FOLDER = "application/vnd.google-apps.folder"
 DOC = "application/vnd.google-apps.document"
 
@@ -120,7 +122,13 @@ class BulkTool:
 
     async def _from_drive(self, ctx: ToolContext, folder: str) -> list[Source]:
         google = await opened(self._google, ctx.team, ctx.requester)
-        files = await _below(google, await self._folder(google, folder))
+        files, left = await below(google, await self._folder(google, folder))
+        if left:
+            names = ", ".join(name for name, _ in left[:NAMED]) + (", …" if len(left) > NAMED else "")
+            raise ModelMustRetry(
+                f"{folder!r} holds more than {MOST:,} documents or {FOLDERS:,} folders; {len(left)} folders were not "
+                f"looked into: {names}. Work its folders one by one."
+            )
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def fetched(name: str, file: DriveFile) -> Source:
@@ -144,7 +152,8 @@ class BulkTool:
         top = max(told, key=lambda one: len(one.name), default=None)
         if top is None or folder == top.id:
             return []
-        return [{"ref": f"drive:{file.id}", "name": name} for name, file in await _below(google, top.id)]
+        files, left = await below(google, top.id)
+        return [{"ref": f"drive:{one}", "name": name} for name, one in [(n, file.id) for n, file in files] + left]
 
     async def _folder(self, google: GoogleWorkspace, wanted: str) -> str:
         """A folder's id by id or name. Raises ModelMustRetry naming those that are there."""
@@ -160,20 +169,22 @@ class BulkTool:
         raise ModelMustRetry(f"There is no folder {wanted!r} in the Drive; there are: {known}.")
 
 
-async def _below(google: GoogleWorkspace, top: str) -> list[tuple[str, DriveFile]]:
-    """The files of a folder and of the folders inside it, by their path in it."""
+async def below(google: GoogleWorkspace, top: str) -> tuple[list[tuple[str, DriveFile]], list[tuple[str, str]]]:
+    """The files of a folder and of the folders inside it by their path in it, and the folders that were too many."""
     files: list[tuple[str, DriveFile]] = []
-    level = [("", top)]
-    for _ in range(DEEP):
-        below: list[tuple[str, str]] = []
-        for path, place in level:
-            for file in await patient(lambda p=place: google.list_files(p)):  # type: ignore[misc]
-                if file.mime_type == FOLDER:
-                    below.append((f"{path}{file.name}/", file.id))
-                else:
-                    files.append((f"{path}{file.name}", file))
-        level = below
-    return files
+    ahead = deque([("", top)])
+    seen = {top}
+    looked = 0
+    while ahead and len(files) <= MOST and looked < FOLDERS:
+        path, place = ahead.popleft()
+        looked += 1
+        for file in await patient(lambda p=place: google.list_files(p)):  # type: ignore[misc]
+            if file.mime_type != FOLDER:
+                files.append((f"{path}{file.name}", file))
+            elif file.id not in seen:
+                seen.add(file.id)
+                ahead.append((f"{path}{file.name}/", file.id))
+    return files, list(ahead)
 
 
 def _request(connection: Connection, run_id: str) -> tuple[str, bool]:

@@ -127,7 +127,7 @@ class GoogleWrites:
         if unknown:
             raise ModelMustRetry(f"{name} cites what this run does not have: {', '.join(unknown[:8])}.")
         asked = await ctx.db.read(lambda c: render.requested(c, ctx.run_id))
-        bare = render.uncited_numbers(source, f"{asked}\n{known}")
+        bare = render.uncited_numbers(source, f"{asked}\n{known}", shown.messages)
         if bare:
             told = f"{name} states numbers without a source: {', '.join(bare[:8])}"
             raise ModelMustRetry(f"{told}. Use placeholders.")

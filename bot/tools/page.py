@@ -55,7 +55,7 @@ class PageTool:
         ]  # fmt: skip
         if uneven:
             return refused(f"{uneven[0]}: each row needs one figure, or null, per series.")
-        stated = [number for text in texts for number in render.uncited_numbers(bare(text), asked)]
+        stated = [number for text in texts for number in render.uncited_numbers(bare(text), asked, shown.messages)]
         if stated:
             return refused(f"{args.file} states numbers without a source: {', '.join(stated[:8])}. Use placeholders.")
         name = args.save_as or f"{args.file.removesuffix('.json')}.html"

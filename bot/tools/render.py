@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
 
-from bot.store.schema import artifact, change, evidence, figure, run, seen_message
+from bot.store.schema import artifact, change, evidence, figure, run, seen_message, tool_call
 
 PLACEHOLDER = re.compile(r"\{\{\s*(f|e):([^{}\s]+)\s*\}\}")
-# What may stand in a text without a source: periods, years, dates, ids, list markers.
+# What may stand in a text without a source: addresses, periods, years, ids, list markers, dates. Not what only looks
+# like one: a year with a unit, a word with an amount behind a dash, an amount at the beginning of a line.
+_MONEY = "EUR|USD|GBP|CHF|JPY"
+_UNIT = (
+    r"\s?(?:%|[$€£¥]|(?:percent|per\s+cent|units?|pieces|items|people|hours|days|k|thousand|million|billion"
+    rf"|{_MONEY}|dollars?|euros?)\b)"
+)
 FREE = re.compile(
-    r"https?://\S+|\b(?:Q[1-4]|H[12]|FY ?\d{2,4}(?:[-–/]\d{2,4})?|20\d\d(?:-(?:Q[1-4]|\d\d(?:-\d\d)?))?)\b"
-    r"|\b[A-Za-z]+[-_][A-Za-z0-9-]*\d[\w-]*|^\s*\d+[.)]\s|\b\d{1,2} (?:January|February|March|April|May|June|July"
+    rf"https?://(?:(?!\d,\d{{3}})[^\s|<>])+"
+    rf"|\b(?:Q[1-4]|H[12]|FY ?\d{{2,4}}(?:[-–/]\d{{2,4}})?|20\d\d-(?:Q[1-4]|\d\d(?:-\d\d)?))\b"
+    rf"|(?<![$€£¥])(?<![$€£¥] )(?<!EUR )(?<!USD )(?<!GBP )(?<!CHF )(?<!JPY )\b20[0-4]\d\b(?![.,]\d)(?!{_UNIT})"
+    rf"|\b(?![A-Za-z]*[a-z]{{2}}[A-Za-z]*[-_]\d{{5,}}\b(?!\.[A-Za-z]))[A-Za-z]+[-_][A-Za-z0-9-]*\d[\w-]*(?!{_UNIT})"
+    r"|^\s*\d{1,2}[.)]\s|\b\d{1,2} (?:January|February|March|April|May|June|July"
     r"|August|September|October|November|December)\b",
     re.MULTILINE,
 )
 MARKDOWN_LINK = re.compile(r"\[([^\]\n]+)\]\((https?://[^)\s]+)\)")
-QUOTED_MESSAGE = re.compile(r"\[[^\]\n]*\]\(https?://[^)\s]*/archives/[^)\s]*\)")  # people's own numbers, linked
 NUMBER = re.compile(r"\d[\d.,]*")
 OPENING = re.compile(r"<(?=[@#!]|[A-Za-z][A-Za-z0-9+.-]*:)")  # of a link or mention in Slack's markup
 URL = re.compile(r"https?://[^\s<>|)]+")
@@ -57,6 +65,7 @@ class Lookup:
 
     figures: dict[str, Shown]
     entries: dict[str, Shown]
+    messages: dict[tuple[str, str], str] = field(default_factory=dict)  # what the run read, by channel and time
 
     def get(self, kind: str, name: str) -> Shown | None:
         """What a placeholder stands for: kind f is a figure, e an entry."""
@@ -93,7 +102,18 @@ def lookup(connection: Connection, run_id: str, figure_page: str) -> Lookup:
     ):
         entry_id = row.ref.removeprefix("ledger:entry/").split("/")[0].split("#")[0]
         entries.setdefault(entry_id, Shown(entry_id, row.url))
-    return Lookup(shown, entries)
+    return Lookup(shown, entries, _messages(connection, run_id))
+
+
+def _messages(connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
+    """The messages of the run's channel, when it read them."""
+    reading = select(tool_call.c.id).where(tool_call.c.run_id == run_id, tool_call.c.name == "read_channel")
+    if connection.execute(reading.limit(1)).first() is None:
+        return {}
+    s = seen_message.c
+    own = select(run.c.team_id, run.c.channel).where(run.c.id == run_id).subquery()
+    query = select(s.channel, s.ts, s.text).where(s.team_id == own.c.team_id, s.channel == own.c.channel)
+    return {(row.channel, row.ts): row.text for row in connection.execute(query)}
 
 
 def format_value(value: str, unit: str) -> str:
@@ -140,20 +160,35 @@ class Known:
         place = urlsplit(url)
         if place.netloc in self._hosts:
             return True
-        found = MESSAGE.search(place.path)
+        found = message_of(url)
         if found is None:
             return False
-        ts = f"{found['ts'][:-6]}.{found['ts'][-6:]}"
         s = seen_message.c
-        query = select(s.ts).where(s.team_id == self._run.team_id, s.channel == found["channel"], s.ts == ts)
+        query = select(s.ts).where(s.team_id == self._run.team_id, s.channel == found[0], s.ts == found[1])
         return self._connection.execute(query).first() is not None
 
 
-def uncited_numbers(text: str, request: str) -> list[str]:
-    """Numbers in a text for people that neither a placeholder, a quoted message nor the request accounts for."""
-    bare = FREE.sub(" ", PLACEHOLDER.sub(" ", QUOTED_MESSAGE.sub(" ", text)))
-    asked = set(NUMBER.findall(request))
-    return [n for n in (m[0].rstrip(".,") for m in NUMBER.finditer(bare)) if n and n not in asked]
+def message_of(url: str) -> tuple[str, str] | None:
+    """The channel and the time of the message that an address opens, if it is one."""
+    found = MESSAGE.search(urlsplit(url).path)
+    return (found["channel"], f"{found['ts'][:-6]}.{found['ts'][-6:]}") if found else None
+
+
+def uncited_numbers(text: str, request: str, messages: Mapping[tuple[str, str], str] | None = None) -> list[str]:
+    """Numbers in a text for people that neither a placeholder, a linked message's own words nor the request give."""
+    known = messages or {}
+
+    def own_words(found: re.Match[str]) -> str:
+        said = set(_numbers(known.get(message_of(found[2]) or ("", ""), "")))
+        return NUMBER.sub(lambda number: " " if number[0].rstrip(".,") in said else number[0], found[1])
+
+    bare = FREE.sub(" ", PLACEHOLDER.sub(" ", MARKDOWN_LINK.sub(own_words, text)))
+    asked = set(_numbers(request))
+    return [n for n in _numbers(bare) if n not in asked]
+
+
+def _numbers(text: str) -> list[str]:
+    return [n for n in (m[0].rstrip(".,") for m in NUMBER.finditer(text)) if n]
 
 
 def requested(connection: Connection, run_id: str) -> str:

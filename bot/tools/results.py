@@ -87,10 +87,16 @@ def preview(rows: list[Json], most: int = 5) -> list[Json]:
 
 
 def to_csv(rows: list[Json], columns: list[str] | None = None) -> str:
-    """Rows as CSV text; the columns are those of the rows in the order they first appear."""
+    """Rows as CSV text; the columns are those of the rows in the order they first appear.
+
+    A header that holds another table's signs is quoted, so that a reader takes the commas and nothing else for them.
+    """
     columns = columns or list(dict.fromkeys(key for row in rows for key in row))
     out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    doubtful = any(sign in column for column in columns for sign in ";\t|")
+    writer = csv.DictWriter(
+        out, columns, restval="", lineterminator="\n", quoting=csv.QUOTE_ALL if doubtful else csv.QUOTE_MINIMAL
+    )
     writer.writeheader()
     writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
     return out.getvalue()

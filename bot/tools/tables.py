@@ -45,7 +45,11 @@ def tabular(ctx: ToolContext, label: str, result: Json) -> tuple[Json, tuple[str
 
 
 class QueryArgs(Args):
-    sql: str = Field(description="One SELECT in DuckDB's SQL. Columns that hold numbers are exact decimals.")
+    sql: str = Field(
+        description="One SELECT in DuckDB's SQL. Columns that hold numbers are exact decimals. Divide with "
+        "div(a, b, places) and average with mean(x, places), rounded half up; `/` and avg() are not exact, and are "
+        "refused unless the name of their column ends in _approx."
+    )
     tables: dict[str, str] = Field(description="Table name in the SQL -> path of a CSV file in your workspace.")
     save_as: str = Field(default="", description="Keep the whole result under this path.")
 
@@ -63,6 +67,8 @@ async def query_table(ctx: ToolContext, args: QueryArgs) -> Outcome:
         return refused(str(found["error"]))
     rows = found["rows"]
     content: Json = {"ok": True, "rows_total": len(rows), "rows": rows}
+    if found["approximate"]:
+        content["approximate"] = found["approximate"]
     if args.save_as:
         content["file"] = ctx.workspace.write(args.save_as, to_csv(rows, found["columns"]).encode())
         content["rows"] = preview(rows)

@@ -64,7 +64,8 @@ class WritingTools:
             if unknown:
                 return refused(f"{name} cites what this run does not have: {', '.join(unknown[:8])}.")
             texts.append(text)
-        stated = [] if ending == ".xlsx" else render.uncited_numbers(f"{args.title}\n{sources[0]}", asked)
+        words = "" if ending == ".xlsx" else f"{args.title}\n{sources[0]}"
+        stated = render.uncited_numbers(words, asked, shown.messages)
         if stated:
             return refused(f"{args.file} states numbers without a source: {', '.join(stated[:8])}. Use placeholders.")
         now = datetime.fromtimestamp(ctx.db.now(), UTC)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import insert, select, update
 
-from bot.coordinator import budget, limits
+from bot.coordinator import amounts, budget, limits
 from bot.model import cost
 from bot.model.client import OFFLINE_MODEL
 from bot.model.reply import Reply
@@ -241,6 +241,26 @@ def test_raising_wakes_all_agents_and_lets_them_go_on(books):
     assert books.spend(run, "0.1") == ""
 
 
+@pytest.mark.parametrize(
+    "words", ["yes, but not more than what is spent", "continue without the images", "raise to $1,00,0"]
+)
+def test_a_yes_with_more_words_than_an_amount_is_asked_again(books, words):
+    run = books.run("run-1")
+    books.limit("run", run, "1")
+    books.spend(run, "1.1")
+    assert books.answer(books.ask(run), words) == "unclear"
+    assert books.row(run)["control"] == "budget"
+    assert books.told(run, "notice") == [{"text": budget.UNCLEAR}]
+
+
+def test_a_limit_whose_amount_cannot_be_read_is_said_and_not_guessed(books):
+    run = books.run("run-1", request="close Q3 2026 for at most $1,00,0")
+    (told,) = books.told(run, "notice")
+    assert "for at most $1,00,0" in told["text"]
+    assert books.db.read_now(lambda c: money.lines(c, run, books.hand.at)) == []
+    assert limits.plain("close Q3 2026 for at most $1,00,0") == "close Q3 2026"
+
+
 def test_a_raise_below_what_is_spent_is_told_and_changes_nothing(books):
     run = books.run("run-1")
     books.limit("run", run, "1")
@@ -295,6 +315,8 @@ def test_the_offline_model_costs_nothing_or_what_the_model_it_is_priced_as_would
         ("close Q3 2026, budget $2.50", "close Q3 2026", "2.50", "run"),
         ("close Q3 2026 (up to $ 0.75).", "close Q3 2026", "0.75", "run"),
         ("close Q3 2026 with a budget of $3", "close Q3 2026", "3", "run"),
+        ("close Q3 2026 for at most $1,000", "close Q3 2026", "1000", "run"),
+        ("close Q3 2026 for at most $1.000,50", "close Q3 2026", "1000.50", "run"),
         ("digest this channel for no more than $20 a month", "digest this channel", "20", "month"),
         ("digest this channel spending at most $1 per day", "digest this channel", "1", "day"),
     ],
@@ -323,12 +345,30 @@ def test_other_amounts_are_no_limit(words):
     [
         ("Raise to $0.53", "raise", "0.53"), ("raise to 3", "raise", "3"), ("yes", "raise", "9"),
         ("please go on", "raise", "9"), ("ok, raise it to $4,5", "raise", "4.5"), ("continue up to $7", "raise", "7"),
+        ("raise to $1,000", "raise", "1000"), ("raise to $1,000.50", "raise", "1000.50"), ("yes, 2.000", "raise", "2000"),
+        ("increase by $5", "raise", "9"), ("yes please go on", "raise", "9"), ("raise the limit to 20 dollars", "raise", "20"),
+        ("increase budget by 5", "raise", "9"), ("yes, $5 more, please", "raise", "9"), ("continue, thanks", "raise", "9"),
+        ("yes, but not more than $20", "raise", "20"), ("raise to $2k", "unclear", "0"),
+        ("yes but only the summary", "unclear", "0"), ("go on without the images", "unclear", "0"),
         ("Finish with what is there", "finish", "0"), ("no", "finish", "0"), ("No, that is enough", "finish", "0"),
         ("stop", "stop", "0"), ("only the Sales department", "", "0"), ("what does it cost?", "", "0"),
     ],
 )  # fmt: skip
 def test_an_answer_is_understood_from_plain_words(words, choice, amount):
-    assert budget.understood(words, {"offer": "9"}) == (choice, Decimal(amount))
+    assert budget.understood(words, {"offer": "9", "hard": "4"}) == (choice, Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        ("1,000", "1000"), ("1.000", "1000"), ("1'000", "1000"), ("1 000", "1000"), ("1\u202f000", "1000"),
+        ("1,000.50", "1000.50"), ("1.000,50", "1000.50"), ("1 000 000,5", "1000000.5"), ("12,5", "12.5"),
+        ("0.05", "0.05"), ("0.0125", "0.0125"), ("1500", "1500"), ("1,00,0", None), ("1.000.00", None),
+        ("1,000.500", None), ("2.5000", None), ("1" * 40, None), ("12 34", None),
+    ],
+)  # fmt: skip
+def test_an_amount_is_read_as_people_write_it_or_not_at_all(written, amount):
+    assert amounts.read(written) == (amount and Decimal(amount))
 
 
 def test_an_agents_own_limit_pauses_the_run_and_raising_it_lets_it_go_on(books):

@@ -11,7 +11,9 @@ import sys
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(__file__))
-from query_table import SETTINGS, Refused, one_select  # type: ignore[import-not-found]  # lies beside this file
+import csv_file  # type: ignore[import-not-found]  # these lie beside this file
+import exact  # type: ignore[import-not-found]
+from query_table import SETTINGS, Refused, one_select, plain  # type: ignore[import-not-found]
 
 
 def main() -> None:
@@ -31,10 +33,10 @@ def answers(path: str, queries: list[str]) -> list[dict[str, str]]:
 
     with duckdb.connect(":memory:", config=SETTINGS) as db:
         try:
-            db.execute("CREATE TABLE answers AS SELECT * FROM read_csv(?, all_varchar=true, header=true)", [path])
+            csv_file.load(db, "answers", path)
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
-        except duckdb.Error as error:
+        except (duckdb.Error, csv_file.Unreadable) as error:
             return [{"error": str(error).splitlines()[0]} for _ in queries]
         return [answer(db, sql) for sql in queries]
 
@@ -44,12 +46,15 @@ def answer(db: Any, sql: str) -> dict[str, str]:
     import duckdb
 
     try:
-        rows = db.execute(one_select(db, sql)).fetchmany(2)
+        found = db.execute(one_select(db, sql))
+        if exact.floating(found):
+            return {"error": "it gives a floating number, which is not exact"}
+        rows = found.fetchmany(2)
     except (duckdb.Error, Refused) as error:
         return {"error": str(error).splitlines()[0]}
     if len(rows) != 1 or len(rows[0]) != 1 or rows[0][0] is None:
         return {"error": "it gives not exactly one value"}
-    return {"value": str(rows[0][0])}
+    return {"value": str(plain(rows[0][0]))}
 
 
 if __name__ == "__main__":

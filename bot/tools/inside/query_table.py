@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from decimal import Decimal
 from typing import Any
+
+sys.path.insert(0, os.path.dirname(__file__))
+import csv_file  # type: ignore[import-not-found]  # these two lie beside this file
+import exact  # type: ignore[import-not-found]
 
 MOST_ROWS = 200_000
 MOST_BYTES = 6 * 1024**2
@@ -36,12 +42,20 @@ def query(sql: str, tables: dict[str, str]) -> dict[str, Any]:
         try:
             for alias, path in tables.items():
                 load(db, alias, path)
+            for macro in exact.MACROS:
+                db.execute(macro)
             # From here on the files are closed to SQL, and so are the settings.
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
-            found = db.execute(one_select(db, sql))
+            statement = one_select(db, sql)
+            hidden = exact.inexact(db, sql)
+            found = db.execute(statement)
             names = unique([column[0] for column in found.description or ()])
-            return {"ok": True, "columns": names, "rows": fetched(found, names)}
+            approximate = [name for name in names if name.endswith(exact.MARK)]
+            loose = [name for name in exact.floating(found) if not name.endswith(exact.MARK)]
+            if loose or (hidden and not approximate):
+                raise Refused(f"{(loose or hidden)[0]} {exact.WORDS}")
+            return {"ok": True, "columns": names, "approximate": approximate, "rows": fetched(found, names)}
         except duckdb.Error as error:
             raise Refused(f"The query failed: {str(error).splitlines()[0]}") from error
 
@@ -71,7 +85,10 @@ def fetched(found: Any, names: list[str]) -> list[dict[str, Any]]:
 
 def load(db: Any, alias: str, path: str) -> None:
     """One table from a CSV file; a column whose every value is a plain number becomes an exact decimal."""
-    db.execute(f'CREATE TEMP TABLE "_{alias}" AS SELECT * FROM read_csv(?, all_varchar=true, header=true)', [path])
+    try:
+        csv_file.load(db, f"_{alias}", path)
+    except csv_file.Unreadable as error:
+        raise Refused(f"The table {alias} cannot be read: {error}") from error
     columns = [row[0] for row in db.execute(f'DESCRIBE "_{alias}"').fetchall()]
     picks = []
     for column in columns:
@@ -79,7 +96,7 @@ def load(db: Any, alias: str, path: str) -> None:
         total, numbers, scale, zeros = db.execute(
             f"SELECT count({quoted}), count(*) FILTER (regexp_full_match({quoted}, '-?[0-9]{{1,24}}(\\.[0-9]+)?')), "
             f"max(length(split_part({quoted}, '.', 2))), "
-            f"count(*) FILTER (regexp_full_match({quoted}, '0[0-9]+')) FROM \"_{alias}\""
+            f"count(*) FILTER (regexp_full_match({quoted}, '-?0[0-9].*')) FROM \"_{alias}\""
         ).fetchone()
         exact = total and total == numbers and not zeros and (scale or 0) <= 12
         picks.append(f"CAST({quoted} AS DECIMAL(38,{scale or 0})) AS {quoted}" if exact else quoted)
@@ -98,6 +115,8 @@ def unique(names: list[str]) -> list[str]:
 
 
 def plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 

@@ -313,9 +313,8 @@ class _Counter:
         import duckdb
 
         self.db = duckdb.connect(":memory:")
-        self.db.execute(
-            "CREATE TABLE answers AS SELECT * FROM read_csv(?, all_varchar=true, header=true)", [table.file]
-        )
+        how = "all_varchar=true, header=true, delim=',', quote='\"', escape='\"', skip=0, comment='', sample_size=-1"
+        self.db.execute(f"CREATE TABLE answers AS SELECT * FROM read_csv(?, {how})", [table.file])
         self.known: dict[str, Any] = {}
 
     def value(self, sql: str) -> Any:
