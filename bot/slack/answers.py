@@ -5,10 +5,10 @@ Past three messages the rest is in a file beside them, which holds the whole.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.slack import answer_words as words
 from bot.slack import charts
@@ -19,7 +19,9 @@ from bot.slack.messages import brief, cut
 MESSAGES_MAX = 3
 MESSAGE_CHARS = 11_000
 MESSAGE_BLOCKS = 40  # of 50: links, the last line and feedback come below
+PER_MESSAGE = {"table": 1, "data_visualization": 2}  # as Slack takes them
 TABLE_ROWS, TABLE_COLUMNS, TABLE_CHARS, CELL_MAX = 100, 20, 9_000, 500
+BETWEEN = " | "  # two cells of a table that is shown as text
 HEADLINE_MAX = 300
 FILE = "answer.md"
 
@@ -29,6 +31,7 @@ HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
 BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _BULLET = re.compile(r"^(\s*)[-*+]\s+")
 LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")
+_HOLDS = ("text", "url", "elements")
 _ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -39,24 +42,19 @@ class Part:
     blocks: list[Block] = field(default_factory=list)
     chars: int = 0
 
-    def takes(self, block: Block, size: int) -> bool:
-        single = block["type"] in ("table", "data_visualization")
-        kinds = [one["type"] for one in self.blocks]
-        full = len(self.blocks) >= MESSAGE_BLOCKS or self.chars + size > MESSAGE_CHARS
-        return not self.blocks or not (full or (single and block["type"] in kinds))
+    def takes(self, block: Block) -> bool:
+        alike = sum(one["type"] == block["type"] for one in self.blocks)
+        full = len(self.blocks) >= MESSAGE_BLOCKS or self.chars + _size(block) > MESSAGE_CHARS
+        return not self.blocks or not (full or alike >= PER_MESSAGE.get(block["type"], MESSAGE_BLOCKS))
+
+    def add(self, block: Block) -> None:
+        self.blocks.append(block)
+        self.chars += _size(block)
 
 
 def parts(text: str) -> list[Part]:
     """The answer as messages, at most three; the last says where the rest is when there is more."""
-    made = [Part()]
-    for block in blocks_of(text):
-        size = (
-            len(json.dumps(block, ensure_ascii=False)) if block["type"] != "section" else len(block["text"]["text"])
-        )
-        if not made[-1].takes(block, size):
-            made.append(Part())
-        made[-1].blocks.append(block)
-        made[-1].chars += size
+    made = _all(text)
     if len(made) > MESSAGES_MAX:
         made = made[:MESSAGES_MAX]
         made[-1].blocks.append(section(words.REST_IN_FILE))
@@ -65,9 +63,40 @@ def parts(text: str) -> list[Part]:
 
 def whole(text: str) -> bytes:
     """The file that holds an answer of more than three messages, as Markdown; b"" when it needs none."""
-    if len(text) < MESSAGE_CHARS or parts(text)[-1].blocks[-1:] != [section(words.REST_IN_FILE)]:
+    if len(_all(text)) <= MESSAGES_MAX:
         return b""
     return plain(LINK.sub(lambda found: f"[{found[2] or found[1]}]({found[1]})", text)).encode()
+
+
+def _all(text: str) -> list[Part]:
+    made = [Part()]
+    for block in blocks_of(text):
+        if not made[-1].takes(block):
+            made.append(Part())
+        made[-1].add(block)
+    return made
+
+
+def _size(block: Block) -> int:
+    """The characters of a block, those of a table or a chart as they are when they are shown as text."""
+    if block["type"] == "table":
+        return sum(map(_width, block["rows"]))
+    if block["type"] == "data_visualization":
+        return sum(len(cell) + len(BETWEEN) for row in charts.rows(block) for cell in row)
+    return _chars(block)
+
+
+def _width(row: list[Block]) -> int:
+    return sum(_chars(cell) + len(BETWEEN) for cell in row)
+
+
+def _chars(value: Any) -> int:
+    """The characters of the words and addresses within a block."""
+    if isinstance(value, list):
+        return sum(map(_chars, value))
+    if not isinstance(value, dict):
+        return 0
+    return sum(len(one) if isinstance(one, str) else _chars(one) for key, one in value.items() if key in _HOLDS)
 
 
 def plain(text: str) -> str:
@@ -160,16 +189,15 @@ def _tables(lines: list[str]) -> Iterator[Block]:
         for part in split(plain("\n".join(lines))):
             yield rich({"type": "rich_text_preformatted", "elements": [element(part)]})
         return
-    width = len(head)
-    rows, chars = [head], sum(map(len, head))
-    for row in body:
-        size = sum(map(len, row))
-        if len(rows) >= TABLE_ROWS or chars + size > TABLE_CHARS:
-            yield _table(rows, width)
-            rows, chars = [head], sum(map(len, head))
-        rows.append(row)
-        chars += size
-    yield _table(rows, width)
+    first, *rest = [[_cell(cell) for cell in [*row, *[""] * len(head)][: len(head)]] for row in (head, *body)]
+    rows, chars = [first], _width(first)
+    for one in rest:
+        if len(rows) >= TABLE_ROWS or chars + _width(one) > TABLE_CHARS:
+            yield {"type": "table", "rows": rows}
+            rows, chars = [first], _width(first)
+        rows.append(one)
+        chars += _width(one)
+    yield {"type": "table", "rows": rows}
 
 
 def table(lines: list[str]) -> list[list[str]]:
@@ -180,11 +208,6 @@ def table(lines: list[str]) -> list[list[str]]:
 def _cells(line: str) -> list[str]:
     inside = line.strip().removeprefix("|").removesuffix("|")
     return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|(?![^<>]*>)", inside)]
-
-
-def _table(rows: list[list[str]], width: int) -> Block:
-    told = [[_cell(cell) for cell in [*row, *[""] * (width - len(row))][:width]] for row in rows]
-    return {"type": "table", "rows": told}
 
 
 def _cell(text: str) -> Block:
@@ -214,7 +237,7 @@ def _as_text(block: Block) -> Block:
         rows = [[_said(cell) for cell in row] for row in block["rows"]]
     else:
         rows = charts.rows(block)
-    lines = "\n".join(" | ".join(row) for row in rows)
+    lines = "\n".join(BETWEEN.join(row) for row in rows)
     return rich({"type": "rich_text_preformatted", "elements": [element(cut(lines, TABLE_CHARS))]})
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,37 @@ def test_a_table_is_a_table_and_its_links_open():
 
 def test_two_tables_are_two_messages_for_slack_takes_one_in_each():
     assert len(answers.parts(f"{TABLE}\n\nand\n\n{TABLE}")) == 2
+
+
+def table_of(rows, columns, cell="value {row}-{column}"):
+    lines = [[cell.format(row=row, column=column) for column in range(columns)] for row in range(rows)]
+    head = [f"c{column}" for column in range(columns)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * columns, *lines])
+
+
+PIE = json.dumps({"type": "pie", "title": "Fees", "points": [["a", 1]]})
+
+
+@pytest.mark.parametrize("piece", [TABLE, f"```chart\n{PIE}\n```"])
+@pytest.mark.parametrize("count", range(1, 9))
+def test_a_short_answer_that_is_cut_for_its_tables_or_charts_has_its_file(piece, count):
+    text = "\n\n".join([f"Part {n}\n{piece}" for n in range(count)] + ["Conclusion: sell."])
+    shown = text_of([{"blocks": part.blocks} for part in answers.parts(text)])
+    whole = answers.whole(text).decode()
+    assert ("Conclusion: sell." in shown) == (not whole) == ("answer.md" not in shown)
+    assert not whole or whole.endswith("Conclusion: sell.")
+
+
+def test_two_charts_are_in_one_message():
+    assert len(answers.parts(f"```chart\n{PIE}\n```\n```chart\n{PIE}\n```")) == 1
+
+
+def test_a_table_takes_the_room_of_its_words():
+    text = f"Intro\n\n{table_of(60, 5)}\n\nMiddle\n\n{table_of(60, 5)}\n\nConclusion: sell."
+    made = answers.parts(text)
+    assert [[block["type"] for block in part.blocks] for part in made] == [
+        ["section", "table", "section"], ["table", "section"],
+    ]  # fmt: skip
 
 
 def test_a_table_too_wide_for_slack_is_shown_as_it_was_written():
