@@ -28,7 +28,10 @@ FILE = "answer.md"
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
 _RULE = re.compile(r"^\s*\|(?:\s*:?-{2,}:?\s*\|)+\s*$")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
-BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_BOLD = re.compile(
+    r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+    r"|(?<![^\W_])(?<!\*)\*\*(?=\S)(?P<bold>.+?)(?<=\S)\*\*(?![^\W_]|\*)"  # and not 2**3
+)
 _BULLET = re.compile(r"^(\s*)[-*+]\s+")
 LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")
 _HOLDS = ("text", "url", "elements")
@@ -156,8 +159,13 @@ def _mrkdwn(line: str) -> str:
     """Markdown's bold, headings and bullets as Slack writes them."""
     heading = HEADING.match(line)
     if heading:
-        return f"*{BOLD.sub(lambda found: found[1], heading[1])}*"
-    return _BULLET.sub(r"\1• ", BOLD.sub(r"*\1*", line))
+        return f"*{bold(heading[1], '')}*"
+    return _BULLET.sub(r"\1• ", bold(line, "*"))
+
+
+def bold(text: str, mark: str) -> str:
+    """Markdown's bold between other marks; code and formulas stay as they are."""
+    return _BOLD.sub(lambda found: found["code"] or f"{mark}{found['bold']}{mark}", text)
 
 
 def _end_of_code(lines: list[str], at: int) -> int | None:
@@ -212,7 +220,7 @@ def _cells(line: str) -> list[str]:
 
 def _cell(text: str) -> Block:
     """A cell as text, or as rich text where it links somewhere."""
-    text = BOLD.sub(r"\1", text)
+    text = bold(text, "")
     if not LINK.search(text):
         return {"type": "raw_text", "text": plain(text) or " "}
     made: list[Block] = []

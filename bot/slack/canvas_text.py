@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from bot.slack import answers, charts
-from bot.slack.answers import BOLD, HEADING, LINK, plain
+from bot.slack.answers import HEADING, LINK, bold, plain
 from bot.slack.mrkdwn import inert
 
 CELLS_MAX = 300
@@ -71,7 +71,7 @@ def _line(line: str) -> tuple[str, str]:
         return "", ""
     if heading := HEADING.match(line):
         level = min(LEVELS, len(line) - len(line.lstrip("#")))
-        return "heading", f"{'#' * level} {_inline(BOLD.sub(lambda found: found[1], heading[1]))}"
+        return "heading", f"{'#' * level} {_inline(bold(heading[1], ''))}"
     if _RULE.match(line):
         return "rule", "---"
     if _UNDERLINE.match(line):  # below words it would make a heading of them
@@ -87,7 +87,7 @@ def _line(line: str) -> tuple[str, str]:
 
 def _inline(text: str) -> str:
     """Slack's markup within a line as Markdown, all else as words."""
-    text = BOLD.sub(r"*\1*", text)
+    text = bold(text, "*")
     told, at = "", 0
     for found in _TOKEN.finditer(text):
         told += _words(text[at : found.start()]) + _token(found)

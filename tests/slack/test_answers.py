@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.slack.audit import text_of
-from bot.slack import answers, charts
+from bot.slack import answers, canvas_text, charts
 from loopback.slack.blocks import message_problems
 
 LINES = st.one_of(
@@ -93,6 +93,29 @@ def test_a_table_too_wide_for_slack_is_shown_as_it_was_written():
 def test_bold_headings_and_bullets_read_as_slack_writes_them():
     (block,) = answers.parts("## The point\n- **Fees** rose\n* by a third")[0].blocks
     assert block["text"]["text"] == "*The point*\n• *Fees* rose\n• by a third"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2**3 and 4**5", "2**3 and 4**5"),
+        ("`f(**kw, **more)`; growth is 2**3", "`f(**kw, **more)`; growth is 2**3"),
+        ("``a ` **b** c`` **d**", "``a ` **b** c`` {0}d{0}"),
+        ("f(**kw) and g(**kw)", "f(**kw) and g(**kw)"),
+        ("x ** 2 and y ** 2", "x ** 2 and y ** 2"),
+        ("**Fees**, (**up**), _**both**_ and **`a**b`**", "{0}Fees{0}, ({0}up{0}), _{0}both{0}_ and {0}`a**b`{0}"),
+    ],
+)
+def test_what_is_no_bold_keeps_its_stars(written, shown):
+    (block,) = answers.parts(written)[0].blocks
+    assert block["text"]["text"] == shown.format("*")
+    (table,) = answers.parts(f"| formula |\n|---|\n| {written} |")[0].blocks
+    assert table["rows"][1][0]["text"] == shown.format("")
+
+
+def test_a_canvas_keeps_the_stars_of_formulas_and_code():
+    told = canvas_text.markdown("growth is 2**3 then 4**5 `f(**kw)` and `g(**kw)`, **up**")
+    assert told == "growth is 2\\*\\*3 then 4\\*\\*5 `f(**kw)` and `g(**kw)`, **up**"
 
 
 def test_a_chart_is_drawn_by_slack_and_what_is_none_stays_readable():
