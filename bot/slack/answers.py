@@ -34,7 +34,9 @@ _CODE = r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
 _CELL = re.compile(_CODE + r"|<[^<>]*>|\\\||(?P<end>\|)")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
 _BOLD = re.compile(
-    _CODE + r"|(?<![^\W_])(?<!\*)\*\*(?=\S)(?P<bold>.+?)(?<=\S)\*\*(?![^\W_]|\*)"  # and not 2**3
+    _CODE + r"|(?<![^\W_])(?<!\*)\*\*(?=\S)"  # and not 2**3
+    r"(?P<bold>(?:[^`*]|`[^`]*`|\*(?!\*)|\*(?=\*\*))+)"
+    r"(?<=\S)\*\*(?![^\W_]|\*)"
 )
 _BULLET = re.compile(r"^(\s*)[-*+]\s+")
 LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")

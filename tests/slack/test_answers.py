@@ -195,6 +195,7 @@ def test_bold_headings_and_bullets_read_as_slack_writes_them():
         ("``a ` **b** c`` **d**", "``a ` **b** c`` {0}d{0}"),
         ("f(**kw) and g(**kw)", "f(**kw) and g(**kw)"),
         ("x ** 2 and y ** 2", "x ** 2 and y ** 2"),
+        ("**call `f(**kw)` now** and ***here***", "{0}call `f(**kw)` now{0} and {0}*here*{0}"),
         ("**Fees**, (**up**), _**both**_ and **`a**b`**", "{0}Fees{0}, ({0}up{0}), _{0}both{0}_ and {0}`a**b`{0}"),
     ],
 )
