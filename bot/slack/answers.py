@@ -5,30 +5,42 @@ Past three messages the rest is in a file beside them, which holds the whole.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise, zip_longest
+from typing import Any
 
 from bot.slack import answer_words as words
 from bot.slack import charts
-from bot.slack.cards import Block, rich, section, split
+from bot.slack.cards import SECTION_MAX, Block, line, rich, section
 from bot.slack.cards import words as element
 from bot.slack.messages import brief, cut
+from bot.slack.mrkdwn import split
 
 MESSAGES_MAX = 3
 MESSAGE_CHARS = 11_000
 MESSAGE_BLOCKS = 40  # of 50: links, the last line and feedback come below
+PER_MESSAGE = {"table": 1, "data_visualization": 2}  # as Slack takes them
 TABLE_ROWS, TABLE_COLUMNS, TABLE_CHARS, CELL_MAX = 100, 20, 9_000, 500
+BETWEEN = " | "  # two cells of a table that is shown as text
 HEADLINE_MAX = 300
 FILE = "answer.md"
 
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
-_RULE = re.compile(r"^\s*\|(?:\s*:?-{2,}:?\s*\|)+\s*$")
+_RULE = re.compile(r"^(?=.*\|)\s*\|?(?:\s*:?-+:?\s*\|)*(?:\s*:?-+:?\s*)?$")
+_FENCE = re.compile(r"^\s*(?P<marks>`{3,}|~{3,})(?P<language>[^`]*)$")
+_CODE = r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+_CELL = re.compile(_CODE + r"|<[^<>]*>|\\\||(?P<end>\|)")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
-BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_BOLD = re.compile(
+    _CODE + r"|(?<![^\W_])(?<!\*)\*\*(?=\S)"  # and not 2**3
+    r"(?P<bold>(?:[^`*]|`[^`]*`|\*(?!\*)|\*(?=\*\*))+)"
+    r"(?<=\S)\*\*(?![^\W_]|\*)"
+)
 _BULLET = re.compile(r"^(\s*)[-*+]\s+")
 LINK = re.compile(r"<(https?://[^<>|]+)(?:\|([^<>]*))?>")
+_HOLDS = ("text", "url", "elements")
 _ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -39,24 +51,19 @@ class Part:
     blocks: list[Block] = field(default_factory=list)
     chars: int = 0
 
-    def takes(self, block: Block, size: int) -> bool:
-        single = block["type"] in ("table", "data_visualization")
-        kinds = [one["type"] for one in self.blocks]
-        full = len(self.blocks) >= MESSAGE_BLOCKS or self.chars + size > MESSAGE_CHARS
-        return not self.blocks or not (full or (single and block["type"] in kinds))
+    def takes(self, block: Block) -> bool:
+        alike = sum(one["type"] == block["type"] for one in self.blocks)
+        full = len(self.blocks) >= MESSAGE_BLOCKS or self.chars + _size(block) > MESSAGE_CHARS
+        return not self.blocks or not (full or alike >= PER_MESSAGE.get(block["type"], MESSAGE_BLOCKS))
+
+    def add(self, block: Block) -> None:
+        self.blocks.append(block)
+        self.chars += _size(block)
 
 
 def parts(text: str) -> list[Part]:
     """The answer as messages, at most three; the last says where the rest is when there is more."""
-    made = [Part()]
-    for block in blocks_of(text):
-        size = (
-            len(json.dumps(block, ensure_ascii=False)) if block["type"] != "section" else len(block["text"]["text"])
-        )
-        if not made[-1].takes(block, size):
-            made.append(Part())
-        made[-1].blocks.append(block)
-        made[-1].chars += size
+    made = _all(text)
     if len(made) > MESSAGES_MAX:
         made = made[:MESSAGES_MAX]
         made[-1].blocks.append(section(words.REST_IN_FILE))
@@ -65,9 +72,40 @@ def parts(text: str) -> list[Part]:
 
 def whole(text: str) -> bytes:
     """The file that holds an answer of more than three messages, as Markdown; b"" when it needs none."""
-    if len(text) < MESSAGE_CHARS or parts(text)[-1].blocks[-1:] != [section(words.REST_IN_FILE)]:
+    if len(_all(text)) <= MESSAGES_MAX:
         return b""
     return plain(LINK.sub(lambda found: f"[{found[2] or found[1]}]({found[1]})", text)).encode()
+
+
+def _all(text: str) -> list[Part]:
+    made = [Part()]
+    for block in blocks_of(text):
+        if not made[-1].takes(block):
+            made.append(Part())
+        made[-1].add(block)
+    return made
+
+
+def _size(block: Block) -> int:
+    """The characters of a block, those of a table or a chart as they are when they are shown as text."""
+    if block["type"] == "table":
+        return sum(map(_width, block["rows"]))
+    if block["type"] == "data_visualization":
+        return sum(len(cell) + len(BETWEEN) for row in charts.rows(block) for cell in row)
+    return _chars(block)
+
+
+def _width(row: list[Block]) -> int:
+    return sum(_chars(cell) + len(BETWEEN) for cell in row)
+
+
+def _chars(value: Any) -> int:
+    """The characters of the words and addresses within a block."""
+    if isinstance(value, list):
+        return sum(map(_chars, value))
+    if not isinstance(value, dict):
+        return 0
+    return sum(len(one) if isinstance(one, str) else _chars(one) for key, one in value.items() if key in _HOLDS)
 
 
 def plain(text: str) -> str:
@@ -98,100 +136,134 @@ def pieces(text: str) -> Iterator[tuple[str, list[str]]]:
     said: list[str] = []
     at = 0
     while at < len(lines):
-        table = _RULE.match(lines[at + 1]) if at + 1 < len(lines) and _ROW.match(lines[at]) else None
-        fence = lines[at].strip().startswith("```")
-        if not table and not fence:
-            said.append(lines[at])
-            at += 1
-            continue
-        end = _end_of_code(lines, at) if fence else _end_of_table(lines, at)
-        if end is None:  # a fence that is never closed is text
+        code, table = _end_of_code(lines, at), _end_of_table(lines, at)
+        end = code or table
+        if end is None:
             said.append(lines[at])
             at += 1
             continue
         if said:
             yield "text", said
         said = []
-        yield "code" if fence else "table", lines[at:end]
+        yield "code" if code else "table", lines[at:end]
         at = end
     if said:
         yield "text", said
 
 
 def _paragraphs(lines: list[str]) -> Iterator[Block]:
-    text = "\n".join(lines).strip("\n")
-    yield from (section(part) for part in split(text) if part.strip())
+    for part in split("\n".join(lines).strip("\n"), SECTION_MAX):
+        if len(part) > SECTION_MAX:  # one link, for which a section has no room
+            yield rich(line(*_runs(part)))
+        elif part.strip():
+            yield section(part)
 
 
-def _mrkdwn(line: str) -> str:
+def _mrkdwn(told: str) -> str:
     """Markdown's bold, headings and bullets as Slack writes them."""
-    heading = HEADING.match(line)
+    heading = HEADING.match(told)
     if heading:
-        return f"*{BOLD.sub(lambda found: found[1], heading[1])}*"
-    return _BULLET.sub(r"\1• ", BOLD.sub(r"*\1*", line))
+        return f"*{bold(heading[1], '')}*"
+    return _BULLET.sub(r"\1• ", bold(told, "*"))
+
+
+def bold(text: str, mark: str) -> str:
+    """Markdown's bold between other marks; code and formulas stay as they are."""
+    return _BOLD.sub(lambda found: found["code"] or f"{mark}{found['bold']}{mark}", text)
 
 
 def _end_of_code(lines: list[str], at: int) -> int | None:
-    if lines[at].strip().count("```") > 1:
+    """Where the code that a fence opens ends; None when there is none, or it is never closed."""
+    opened = _FENCE.match(lines[at])
+    if not opened:
         return None
-    return next((n + 1 for n in range(at + 1, len(lines)) if lines[n].strip() == "```"), None)
+    marks = opened["marks"]
+    ends = (n + 1 for n in range(at + 1, len(lines)) if lines[n].strip().startswith(marks))
+    return next((end for end in ends if not lines[end - 1].strip(f"{marks[0]} \t\r")), None)
 
 
-def _end_of_table(lines: list[str], at: int) -> int:
-    return next((n for n in range(at, len(lines)) if not _ROW.match(lines[n])), len(lines))
+def _end_of_table(lines: list[str], at: int) -> int | None:
+    """Where the table that begins at a line ends, or None. Without a pipe at both ends of its lines, head and rule
+    must be alike: words may have pipes, too.
+    """
+    if at + 1 == len(lines) or not _RULE.match(lines[at + 1]):
+        return None
+    boxed = _ROW.match(lines[at]) and _ROW.match(lines[at + 1])
+    if not boxed and not 1 < len(_cells(lines[at])) == len(_cells(lines[at + 1])):
+        return None
+    rows = range(at + 2, len(lines))
+    return next((n for n in rows if not (_ROW.match(lines[n]) if boxed else _cells(lines[n])[1:])), len(lines))
+
+
+def chart(lines: list[str]) -> Block | None:
+    """The chart that fenced lines describe, if they do."""
+    opened = _FENCE.match(lines[0])
+    drawn = opened is not None and opened["language"].strip() == "chart"
+    return charts.block(plain("\n".join(lines[1:-1]))) if drawn else None
 
 
 def _code(lines: list[str]) -> Iterator[Block]:
-    inside = "\n".join(lines[1:-1])
-    chart = charts.block(plain(inside)) if lines[0].strip() == "```chart" else None
-    if chart is not None:
-        yield chart
-        return
-    for part in split(plain(inside)):
+    drawn = chart(lines)
+    yield from _preformatted("\n".join(lines[1:-1])) if drawn is None else [drawn]
+
+
+def _preformatted(text: str) -> Iterator[Block]:
+    for part in split(text, SECTION_MAX):
         if part.strip():
-            yield rich({"type": "rich_text_preformatted", "elements": [element(part)]})
+            yield rich({"type": "rich_text_preformatted", "elements": _runs(part)})
 
 
 def _tables(lines: list[str]) -> Iterator[Block]:
-    """One table, or several with the same head where Slack's limits say so."""
-    head, *body = table(lines)
-    longest = max((len(cell) for row in [head, *body] for cell in row), default=0)
-    if len(head) > TABLE_COLUMNS or longest > CELL_MAX or any(len(row) > len(head) for row in body):
-        for part in split(plain("\n".join(lines))):
-            yield rich({"type": "rich_text_preformatted", "elements": [element(part)]})
+    """One table, or several with the same head where Slack's limits say so; what is too wide for one as text."""
+    head, *body = [[bold(cell, "") for cell in row] for row in table(lines)]
+    rows = [*_fitting(head, body)] if len(head) <= TABLE_COLUMNS else []
+    if not rows or any(_width(rows[0]) + _width(row) > TABLE_CHARS for row in rows):
+        yield from _preformatted("\n".join(lines))
         return
-    width = len(head)
-    rows, chars = [head], sum(map(len, head))
+    first, *rest = rows
+    shown, chars = [first], _width(first)
+    for row in rest:
+        if len(shown) >= TABLE_ROWS or chars + _width(row) > TABLE_CHARS:
+            yield {"type": "table", "rows": shown}
+            shown, chars = [first], _width(first)
+        shown.append(row)
+        chars += _width(row)
+    yield {"type": "table", "rows": shown}
+
+
+def _fitting(head: list[str], body: list[list[str]]) -> Iterator[list[Block]]:
+    """A table's rows; a cell that is too long goes on in the row below."""
+    yield [_cell(cell) for cell in head]
+    most = min(CELL_MAX, TABLE_CHARS // (2 * len(head)) - len(BETWEEN))
     for row in body:
-        size = sum(map(len, row))
-        if len(rows) >= TABLE_ROWS or chars + size > TABLE_CHARS:
-            yield _table(rows, width)
-            rows, chars = [head], sum(map(len, head))
-        rows.append(row)
-        chars += size
-    yield _table(rows, width)
+        for one in zip_longest(*(split(cell, most) for cell in row), fillvalue=""):
+            yield [_cell(cell) for cell in one]
 
 
 def table(lines: list[str]) -> list[list[str]]:
-    """A table's rows of cells, its head first."""
-    return [_cells(line) for line in lines if not _RULE.match(line)]
+    """A table's rows of cells, its head first, all as long as the longest of them."""
+    rows = [_cells(told) for told in (lines[0], *lines[2:])]
+    width = max([len(rows[0]), *(number for row in rows for number, cell in enumerate(row, 1) if cell)])
+    return [[*row, *[""] * width][:width] for row in rows]
 
 
-def _cells(line: str) -> list[str]:
-    inside = line.strip().removeprefix("|").removesuffix("|")
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|(?![^<>]*>)", inside)]
-
-
-def _table(rows: list[list[str]], width: int) -> Block:
-    told = [[_cell(cell) for cell in [*row, *[""] * (width - len(row))][:width]] for row in rows]
-    return {"type": "table", "rows": told}
+def _cells(told: str) -> list[str]:
+    """The cells of a line; a pipe in a link or in code ends none."""
+    inside = re.sub(r"(?<!\\)\|$", "", told.strip().removeprefix("|"))
+    ends = [found.start() for found in _CELL.finditer(inside) if found["end"]]
+    cells = (inside[begin + 1 : end] for begin, end in pairwise([-1, *ends, len(inside)]))
+    return [cell.strip().replace("\\|", "|") for cell in cells]
 
 
 def _cell(text: str) -> Block:
     """A cell as text, or as rich text where it links somewhere."""
-    text = BOLD.sub(r"\1", text)
     if not LINK.search(text):
         return {"type": "raw_text", "text": plain(text) or " "}
+    return rich(line(*_runs(text)))
+
+
+def _runs(text: str) -> list[Block]:
+    """Words and links as the elements of rich text."""
     made: list[Block] = []
     at = 0
     for found in LINK.finditer(text):
@@ -201,7 +273,7 @@ def _cell(text: str) -> Block:
         at = found.end()
     if text[at:]:
         made.append(element(plain(text[at:])))
-    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": made}]}
+    return made
 
 
 def plainer(blocks: list[Block]) -> list[Block]:
@@ -213,15 +285,27 @@ def _as_text(block: Block) -> Block:
     if block["type"] == "table":
         rows = [[_said(cell) for cell in row] for row in block["rows"]]
     else:
-        rows = charts.rows(block)
-    lines = "\n".join(" | ".join(row) for row in rows)
-    return rich({"type": "rich_text_preformatted", "elements": [element(cut(lines, TABLE_CHARS))]})
+        rows = [[[element(cell)] for cell in row] for row in charts.rows(block)]
+    made: list[Block] = []
+    for row in rows:
+        for number, cell in enumerate(row):
+            made += [element(BETWEEN if number else "\n"), *cell]
+    return rich({"type": "rich_text_preformatted", "elements": _joined(made[1:])})
 
 
-def _said(cell: Block) -> str:
-    if cell["type"] != "rich_text":
-        return str(cell["text"])
-    return "".join(str(one["text"]) for line in cell["elements"] for one in line["elements"])
+def _said(cell: Block) -> list[Block]:
+    return cell["elements"][0]["elements"] if cell["type"] == "rich_text" else [element(cell["text"])]
+
+
+def _joined(elements: list[Block]) -> list[Block]:
+    """Elements of which no two next to each other are words."""
+    made: list[Block] = []
+    for one in elements:
+        if made and made[-1]["type"] == one["type"] == "text":
+            made[-1] = element(made[-1]["text"] + one["text"])
+        else:
+            made.append(one)
+    return made
 
 
 def fallback(part: Part, limit: int) -> str:

@@ -164,9 +164,17 @@ def _end(view: RunView, kept: Kept | None, *, top: bool) -> list[Post]:
     return _parted("result", text, [*below, *([cards.feedback(view.run)] if done else [])], top=top)
 
 
-def _parted(key: str, text: str, below: list[Block], *, top: bool = False, private: bool = False) -> list[Post]:
-    """A text as one message or several, with what belongs below the last."""
+def _parted(
+    key: str, text: str, below: list[Block], *, above: str = "", top: bool = False, private: bool = False
+) -> list[Post]:
+    """A text as one message or several, with what belongs above the first and below the last.
+
+    What is above has no part in where the text is cut, so that it is cut where its file is attached.
+    """
     made = answers.parts(text)
+    if above:
+        made[0].blocks.insert(0, section(above))
+        text = f"{above}\n\n{text}"
     posts = []
     for number, part in enumerate(made, 1):
         last, name = number == len(made), key if number == 1 else f"{key}/{number}"
@@ -217,6 +225,7 @@ def _footer(view: RunView, said: list[str]) -> list[Block]:
 def _private(view: RunView, lost: str) -> list[Post]:
     """What the requester reads in a direct message when the thread cannot be reached."""
     if view.run.status == RunStatus.DONE:
-        text = f"{lost} So the answer to *{messages.escape(messages.topic(view.run))}* comes here.\n\n{answer(view)}"
-        return _parted("private", text, [*_made(view), *_footer(view, _verified(view))], private=True)
+        why = f"{lost} So the answer to *{messages.escape(messages.topic(view.run))}* comes here."
+        below = [*_made(view), *_footer(view, _verified(view))]
+        return _parted("private", answer(view), below, above=why, private=True)
     return _parted("private", messages.failure(view.run, written=bool(view.effects), lost=lost), [], private=True)

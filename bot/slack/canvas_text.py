@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from bot.slack import answers, charts
-from bot.slack.answers import BOLD, HEADING, LINK, plain
+from bot.slack.answers import HEADING, LINK, bold, plain
 from bot.slack.mrkdwn import inert
 
 CELLS_MAX = 300
@@ -43,11 +43,16 @@ def _blocks(text: str) -> Iterator[str]:
         if kind == "table":
             yield from _tables(answers.table(lines))
         elif kind == "code":
-            inside = plain("\n".join(lines[1:-1]))
-            chart = charts.block(inside) if lines[0].strip() == "```chart" else None
-            yield from _tables(charts.rows(chart)) if chart is not None else [f"```\n{inside}\n```"]
+            chart = answers.chart(lines)
+            yield from _tables(charts.rows(chart)) if chart is not None else [_code("\n".join(lines[1:-1]))]
         elif told := _lines(lines):
             yield told
+
+
+def _code(text: str) -> str:
+    inside = plain(LINK.sub(lambda one: f"{one[2]} ({one[1]})" if one[2] else one[1], text))
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", inside))])
+    return f"{fence}\n{inside}\n{fence}"
 
 
 def _lines(lines: list[str]) -> str:
@@ -71,7 +76,7 @@ def _line(line: str) -> tuple[str, str]:
         return "", ""
     if heading := HEADING.match(line):
         level = min(LEVELS, len(line) - len(line.lstrip("#")))
-        return "heading", f"{'#' * level} {_inline(BOLD.sub(lambda found: found[1], heading[1]))}"
+        return "heading", f"{'#' * level} {_inline(bold(heading[1], ''))}"
     if _RULE.match(line):
         return "rule", "---"
     if _UNDERLINE.match(line):  # below words it would make a heading of them
@@ -87,7 +92,7 @@ def _line(line: str) -> tuple[str, str]:
 
 def _inline(text: str) -> str:
     """Slack's markup within a line as Markdown, all else as words."""
-    text = BOLD.sub(r"*\1*", text)
+    text = bold(text, "*")
     told, at = "", 0
     for found in _TOKEN.finditer(text):
         told += _words(text[at : found.start()]) + _token(found)
@@ -124,7 +129,7 @@ def _tables(rows: list[list[str]]) -> Iterator[str]:
     width = max(map(len, rows))
     most = CELLS_MAX // width - 1
     if most < 1:
-        yield "```\n" + plain("\n".join(" | ".join(row) for row in rows)) + "\n```"
+        yield _code("\n".join(" | ".join(row) for row in rows))
         return
     rule = "|" + " --- |" * width
     for at in range(0, len(body) or 1, most):

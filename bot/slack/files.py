@@ -22,6 +22,7 @@ from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
 from bot.store.leases import Claim
+from bot.tools.results import for_people
 from bot.types import Json, RunStatus
 from bot.workspace import FILE_BYTES, safe_name
 
@@ -162,7 +163,8 @@ class Files:
 
     async def _upload(self, run: Any, one: Attachment) -> str:
         """Bring an artifact's bytes to Slack; nobody sees them before they are shared. Returns the file's id."""
-        data = one.data or await self.db.read(lambda c: journal.get_blob(c, one.sha256))
+        kept = one.data or await self.db.read(lambda c: journal.get_blob(c, one.sha256))
+        data = await asyncio.to_thread(for_people, one.name, kept)
         given = {"filename": _plain(one.name), "length": len(data)}
         told = await self.scheduler.call(run["team_id"], "files.getUploadURLExternal", given)
         place = _sure(told)

@@ -11,6 +11,7 @@ _OURS = (
     r"|(?:https?://|mailto:)[^<>|\s]+(?:\|[^<>|\n]*)?)>"
 )
 _OPENED = re.compile(f"(?P<ours>{_OURS})|<")
+_WHOLE = re.compile(f"{_OURS}|&(?:lt|gt|amp);")
 NOTHING_SEEN = "…"  # in place of words of which no screen shows anything
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,30}")
 _MENTION = re.compile(r"<(?=[@#!])")
@@ -31,6 +32,22 @@ def inert(mrkdwn: str) -> str:
     """The last look at every text that goes out: an opening bracket that begins none of what code writes is a
     bracket, so that nothing calls a channel, a group or everybody."""
     return _OPENED.sub(lambda found: found["ours"] or "&lt;", mrkdwn)
+
+
+def split(text: str, limit: int) -> list[str]:
+    """Parts of at most `limit` characters that join to the text again. What is markup is never cut: a link alone may
+    be longer.
+    """
+    parts: list[str] = []
+    while len(text) > limit:
+        at = text.rfind("\n", 0, limit) + 1 or text.rfind(" ", 0, limit) + 1 or limit
+        for found in _WHOLE.finditer(text):
+            if found.end() > at:
+                at = at if found.start() >= at else found.start() or found.end()
+                break
+        parts.append(text[:at])
+        text = text[at:]
+    return [*parts, text] if text or not parts else parts
 
 
 def quiet(markdown: str) -> str:

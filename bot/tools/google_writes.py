@@ -24,6 +24,7 @@ from bot.tools.google import GoogleTools
 from bot.tools.google_accounts import patient
 from bot.tools.google_writer import stored
 from bot.tools.redline import contents
+from bot.tools.results import INERT, for_people
 from bot.types import Json
 from connectors import google as g
 
@@ -81,7 +82,7 @@ class ChartArgs(Args):
 
 
 class UploadArgs(Args):
-    file: str = Field(description="A file of your workspace; it is uploaded as it is.")
+    file: str = Field(description=f"A file of your workspace; it is uploaded as it is. {INERT}")
     title: str = Field(min_length=1, max_length=200, description="Its name in the Drive, with the ending.")
     folder: str = Field(default="", description="The id of the folder it goes into.")
 
@@ -217,7 +218,7 @@ class GoogleWrites:
     async def upload(self, ctx: ToolContext, args: UploadArgs) -> Outcome:
         """Stage a new file with what it holds; tracked changes are shown one by one."""
         google = await self._reads.ready(ctx)
-        data = await asyncio.to_thread(ctx.workspace.read, args.file)
+        data = await asyncio.to_thread(lambda: for_people(args.title, ctx.workspace.read(args.file)))
         if args.folder:
             await self._reads.about(ctx, args.folder)
         mime = mimetypes.guess_type(args.title)[0] or "application/octet-stream"

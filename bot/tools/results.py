@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,10 @@ PREVIEW = 500  # characters of a preview
 HEAD = 700  # characters of a text
 CELL = 120
 WORTH = 200  # what is shorter stays
+INERT = "In a CSV file, text that a spreadsheet would compute gets an apostrophe before it."
+
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n")  # how text begins that a spreadsheet may compute
+_AMOUNT = re.compile(r"[+-][\d.,'\s%€$£¥]*(?:[eE][+-]?\d+)?")
 
 
 def keep(workspace: Workspace, call_id: str, content: Json, room: int = ROOM) -> Json:
@@ -100,6 +105,31 @@ def to_csv(rows: list[Json], columns: list[str] | None = None) -> str:
     writer.writeheader()
     writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
     return out.getvalue()
+
+
+def for_people(name: str, data: bytes) -> bytes:
+    """A file as it leaves for people: in a table of text, what a spreadsheet would compute begins with an apostrophe.
+
+    Within a run tables stay as they are: scripts read them.
+    """
+    if not name.lower().endswith((".csv", ".tsv")):
+        return data
+    text = data.decode(errors="surrogateescape")
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    told = text.removeprefix(mark)
+    comma = max(",;\t", key=told.partition("\n")[0].count)
+    csv.field_size_limit(max(len(told), csv.field_size_limit()))
+    rows = list(csv.reader(io.StringIO(told, newline=""), delimiter=comma))
+    if not any(_computed(cell) for row in rows for cell in row):
+        return data
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=comma)  # lines end with CR and LF, so that both are quoted in a cell
+    writer.writerows([f"'{cell}" if _computed(cell) else cell for cell in row] for row in rows)
+    return f"{mark}{out.getvalue()}".encode(errors="surrogateescape")
+
+
+def _computed(cell: str) -> bool:
+    return cell.startswith(_COMPUTED) and not _AMOUNT.fullmatch(cell)
 
 
 def _put_away(value: Any) -> tuple[Json, str, str]:

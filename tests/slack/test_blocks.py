@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
-from bot.slack import blocks, cards, messages
+from bot.slack import answers, blocks, cards, messages
 from bot.slack.blocks import Post
 from bot.types import Approval, Artifact, Check, Cost, Message, RunInfo, RunView, Task
 from loopback.slack.blocks import message_problems
@@ -173,6 +173,14 @@ def test_every_message_of_any_run_is_within_slacks_limits(view, kind, lost):
     assert len({post.key for post in posts}) == len(posts)
     for post in posts:
         check_limits(post)
+
+
+def test_a_private_answer_is_cut_where_its_file_is_attached():
+    for lines in (12, 13):  # as many as three messages hold, and one more
+        view = replace(VIEW, run=replace(RUN, status="done"), summary_text=f"{'a' * 2_749}\n" * lines)
+        first, *_, last = blocks.render(view, lost="<#C1> is gone.")
+        assert first.text.startswith("<#C1> is gone.") and str(first.blocks[0]).count("comes here") == 1
+        assert ("answer.md" in str(last.blocks)) == bool(answers.whole(blocks.answer(view))) == (lines == 13)
 
 
 @given(st.text(max_size=12_000), st.integers(50, 3_000))

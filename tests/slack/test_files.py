@@ -126,7 +126,7 @@ async def finished(on, ts):
 
     def work(tx):
         tx.execute(insert(t.agent).values(**lead, status="done", labels={}, finish={"id": "c1", "args": args}))
-        for number, (name, data) in enumerate({"page.html": b"<p>old</p>", "rows.csv": b"a,b\n"}.items()):
+        for number, (name, data) in enumerate({"page.html": b"<p>old</p>", "rows.csv": b"a,b\n=1+1,-2\n"}.items()):
             row = {
                 "team_id": "T0LOCAL",
                 "run_id": "run-1",
@@ -171,6 +171,8 @@ def test_what_the_lead_attached_is_in_the_thread_once(tmp_path, monkeypatch, met
         headers = {"Authorization": "Bearer xoxb-local-cadre"}
         async with on.http.get(named["page.html"]["url_private"], headers=headers) as reply:
             assert await reply.text() == "<p>new</p>"  # the newest version
+        async with on.http.get(named["rows.csv"]["url_private"], headers=headers) as reply:
+            assert (await reply.read()).decode() == "a,b\r\n'=1+1,-2\r\n"  # no spreadsheet computes it
         await on.writer.activate(await on.claim())
         assert len((await shown(on, ts))[1]) == 2
 
@@ -182,7 +184,7 @@ def test_files_that_slack_refuses_are_told_and_do_not_hold_up_the_thread(tmp_pat
     async def play(on):
         ts = (await on.act("maya", "post", channel="finance", text="review"))["ts"]
         await finished(on, ts)
-        empty = update(t.blob).where(t.blob.c.data == b"a,b\n").values(data=b"")  # Slack takes no empty file
+        empty = update(t.blob).where(t.blob.c.data == b"a,b\n=1+1,-2\n").values(data=b"")  # Slack takes no empty file
         await on.db.write(lambda tx: tx.execute(empty))
         await on.writer.activate(await on.claim())
         await on.writer.activate(await on.claim())

