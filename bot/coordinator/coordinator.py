@@ -207,7 +207,7 @@ class Coordinator:
             return await self._after_verifier(claim, rows)
         checks, own = await self._check_run(rows, args)
         if not all(c.passed for c in checks):
-            await self.db.write(lambda tx: finishes.refuse(tx, claim, rows.lead, checks, "run"))
+            await self.db.write(lambda tx: finishes.refuse(tx, claim, rows.lead, checks, "run", own=own))
             return True
         skill = self.library.skills.get(rows.run["skill"])
         scripts = skill.checks if skill is not None else []
@@ -243,8 +243,10 @@ class Coordinator:
         ]
         skill = self.library.skills.get(rows.run["skill"])
         found = await finishes.check_tasks(skill, mine, self._workspace(rows.run["id"], "lead"))
+        declared = await self.db.read(lambda c: finishes.declared(c, rows.lead))
+        for one in mine:
+            found[one["id"]] += finishes.handed_in(declared, one)
         checks += [check for some in found.values() for check in some]
-        checks += finishes.handed_in(args.get("outputs", ()), mine)
         if rows.tasks or (skill is not None and skill.playbook.get("roles")):
             checks.append(await self.db.read(lambda c: verify.check_work(c, rows.run["id"])))
         checks += await self.db.read(lambda c: steering.answered(c, rows.run["id"]))

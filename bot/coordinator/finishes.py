@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from bot.coordinator import plan, second_look, verify
 from bot.coordinator.runs import fail
@@ -51,12 +51,17 @@ async def check_tasks(skill: Skill | None, tasks: Iterable[Any], place: Path) ->
     return found
 
 
-def handed_in(outputs: Iterable[str], tasks: Iterable[Any]) -> list[Check]:
-    """That a lead declared the files which the plan wants of its own tasks; nothing when it wants none."""
-    wanted = {name for one in tasks for name in one["outputs"]}
-    missing = sorted(wanted - set(outputs))
-    told = f"name in outputs what the plan wants of you: {', '.join(missing)}" if missing else "all are there"
-    return [Check("planned_outputs", not missing, told)] if wanted else []
+def declared(connection: Connection, agent: Any) -> set[str]:
+    """The files that an agent has named as its outputs."""
+    names = connection.execute(select(t.artifact.c.name).where(t.artifact.c.agent_id == agent["id"])).scalars()
+    return {name.split("/", 1)[-1] for name in names}
+
+
+def handed_in(declared: set[str], task: Any) -> list[Check]:
+    """That a lead declared the files which the plan wants of a task of its own; nothing when it wants none."""
+    missing = sorted(set(task["outputs"]) - declared)
+    told = f"name in outputs what {task['id']} is to give: {', '.join(missing)}" if missing else "all are there"
+    return [Check("planned_outputs", not missing, told)] if task["outputs"] else []
 
 
 def close_tasks(tx: Tx, run_id: str, found: Found, status: str = "done") -> None:
@@ -111,8 +116,13 @@ def finished(tx: Tx, agent: Any) -> None:
     tx.execute(update(t.agent).where(t.agent.c.id == agent["id"]).values(status="done", waiting=None))
 
 
-def refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, done_with: Any = None) -> None:
-    """Give a finish back with the diagnosis; bounded, then a person has to look."""
+def refuse(
+    tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, done_with: Any = None, own: Found | None = None
+) -> None:
+    """Give a finish back with the diagnosis; bounded, then a person has to look.
+
+    Of its `own` tasks those that passed are closed all the same: others may wait for them.
+    """
     tx.fence(claim.agent_id, claim.epoch)
     if not stands(tx, agent):
         return
@@ -120,6 +130,7 @@ def refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, do
     journal.append(tx, claim.run_id, "checked", {"scope": scope, "passed": False, "checks": verify.as_json(checks)})
     if done_with is not None:
         finished(tx, done_with)
+    close_tasks(tx, claim.run_id, {k: found for k, found in (own or {}).items() if all(c.passed for c in found)})
     tries = agent["refusals"] + 1
     if recovery.given_up(CHECKS, tries, 0.0, 0.0):
         fail(tx, claim.run_id, CHECKS, f"{recovery.rule(CHECKS).words} After {tries} attempts: {words}")

@@ -187,7 +187,7 @@ def outcome(approval: Approval, decided_at: float | None) -> str:
         "rejected": f"Rejected{who}{when}. Nothing was written.",
         "expired": "Nobody answered in time. Nothing was written.",
         "withdrawn": "Taken back: somebody wrote in the thread before it was answered. Nothing was written.",
-    }.get(approval.status, "Closed: the work ended before an answer. Nothing was written.")
+    }.get(approval.status, "Closed without an answer: the work ended or went on. Nothing was written.")
 
 
 def failure(run: RunInfo, written: bool, lost: str = "") -> str:

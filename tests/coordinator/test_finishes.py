@@ -113,10 +113,27 @@ def test_a_task_that_the_lead_does_itself_is_closed_by_its_finish(tmp_path, take
         ]
     }
     view, _, seen = run(tmp_path, parts)
-    assert "name in outputs what the plan wants of you: o.md" in seen["lead"][3]
+    assert "name in outputs what a is to give: o.md" in seen["lead"][3]
     assert view.run.status == "done"
     assert [(x.id, x.status) for x in view.tasks] == [("a", "done")]
     assert "verifier: it is done" in [c.name for c in view.verified]
+
+
+def test_what_depends_on_a_task_of_the_lead_may_begin_when_the_lead_has_handed_that_in(tmp_path):
+    parts = {
+        "lead": [
+            [planned({"id": "a", "owner": "lead"}, {"id": "b", "depends_on": ["a"]}, mode="delegation")],
+            [NOTES, spawn("one", task="b")],
+            [finish(outputs=["o.md"])],
+            [spawn("one", task="b"), call("wait", {"from": ["one"]})],
+            [finish(outputs=["o.md"])],
+        ],
+        "one": [[finish()]],
+    }
+    view, _, seen = run(tmp_path, parts)
+    assert "b is blocked by a" in seen["lead"][2] and "not done: b" in seen["lead"][3]
+    assert view.run.status == "done"
+    assert [x.status for x in view.tasks] == ["done", "done"]
 
 
 def test_what_the_lead_did_itself_goes_back_when_its_criterion_does_not_hold(tmp_path):
