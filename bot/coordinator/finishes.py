@@ -26,13 +26,15 @@ EARLY = 6  # answers that came too early, until they count as refused
 Found = Mapping[str, list[Check]]  # by task
 
 
-def own(tasks: Iterable[Any], agent: Any) -> list[Any]:
+def own(tasks: list[Any], agent: Any) -> list[Any]:
     """The tasks that an agent's finish closes: the one it was given, and those of its own plan that it kept.
 
-    What a lead closed once is looked at again when its answer came back.
+    What a lead closed once is looked at again when its answer came back; what waits for others is not its yet.
     """
     if agent["name"] == LEAD:
-        return [x for x in tasks if x["owner"] == LEAD and x["status"] in ("pending", "working", "done")]
+        return _ready(
+            [x for x in tasks if x["owner"] == LEAD and x["status"] in ("pending", "working", "done")], tasks
+        )
     part = agent["task"] or agent["name"]
     return [
         x
@@ -40,6 +42,15 @@ def own(tasks: Iterable[Any], agent: Any) -> list[Any]:
         if x["id"] == agent["task"]
         or (x["owner"] == agent["name"] and x["part"] == part and x["status"] in ("pending", "working"))
     ]
+
+
+def _ready(mine: list[Any], tasks: list[Any]) -> list[Any]:
+    """Without those that need what somebody else has not done."""
+    undone = {x["id"] for x in tasks if x["status"] != "done"} - {x["id"] for x in mine}
+    while blocked := [x for x in mine if undone & set(x["depends_on"])]:
+        mine = [x for x in mine if x not in blocked]
+        undone |= {x["id"] for x in blocked}
+    return mine
 
 
 async def check_tasks(skill: Skill | None, tasks: Iterable[Any], place: Path) -> dict[str, list[Check]]:

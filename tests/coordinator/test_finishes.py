@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from bot.coordinator.finishes import own
 from bot.coordinator.runs import end_run
 from bot.store import schema as t
 from bot.store.view import run_view
@@ -134,6 +135,22 @@ def test_what_depends_on_a_task_of_the_lead_may_begin_when_the_lead_has_handed_t
     assert "b is blocked by a" in seen["lead"][2] and "not done: b" in seen["lead"][3]
     assert view.run.status == "done"
     assert [x.status for x in view.tasks] == ["done", "done"]
+
+
+def test_what_the_lead_is_to_do_after_others_is_not_closed_before_they_are_done():
+    def task(name, owner, status, *needs):
+        return {"id": name, "owner": owner, "status": status, "depends_on": list(needs)}
+
+    board = [
+        task("look", "one", "working"),
+        task("read", "two", "done"),
+        task("count", "lead", "working", "read"),
+        task("sum", "lead", "pending", "look", "count"),
+        task("say", "lead", "pending", "sum"),
+    ]
+    assert [x["id"] for x in own(board, {"name": "lead"})] == ["count"]
+    board[0]["status"] = "done"
+    assert [x["id"] for x in own(board, {"name": "lead"})] == ["count", "sum", "say"]
 
 
 def test_what_the_lead_did_itself_goes_back_when_its_criterion_does_not_hold(tmp_path):
