@@ -154,7 +154,7 @@ class Approval:
 
     id: str
     kind: str
-    status: str  # pending | approved | rejected | expired | void | answered
+    status: str  # pending | approved | rejected | expired | void | withdrawn | answered
     preview: Json
     args_sha256: str
     decided_by: str

@@ -300,8 +300,10 @@ def _approves(tx: Tx, row: Any, user: str, access: Access) -> bool:
 
 
 def _closed(tx: Tx, row: Any, user: str | None, access: Access) -> str:
-    if row["status"] in ("void", "expired"):
-        return str(row["status"])
+    if row["status"] in ("void", "withdrawn"):
+        return "void"
+    if row["status"] == "expired":
+        return "expired"
     if row["status"] != "pending":
         return "already"
     if user is not None:

@@ -19,6 +19,7 @@ from bot.coordinator import (
     changes,
     claims,
     control,
+    finishes,
     independence,
     limits,
     partial,
@@ -36,17 +37,15 @@ from bot.coordinator.runs import end_run, fail, start_run
 from bot.errors import DependencyFailed, RunFailed
 from bot.policy.access import Access
 from bot.skills import SkillLibrary
-from bot.store import journal, leases, mail
+from bot.store import journal, leases
 from bot.store import schema as t
 from bot.store.database import Database, Tx, by_id
 from bot.store.leases import Claim
 from bot.team import recovery
 from bot.team.interrupts import Interrupts, Stopped
-from bot.team.record import close_call
 from bot.tools import render
 from bot.types import Check, Json, RunStatus
 
-CHECKS = "verification"  # the class of failure when a result does not pass
 RETRY_S = 5.0
 SOON_S = 0.3  # until agents that are about to move have moved
 BREAK_OFF_S = 0.8  # what calls in flight get to break off when a run is stopped
@@ -68,7 +67,8 @@ class Rows:
     @property
     def verifier(self) -> Any:
         """The verifier of the lead's current answer, if there is one."""
-        return self.agents.get(self.verifier_name)
+        found = self.agents.get(self.verifier_name)
+        return found if found is not None and second_look.judges(found) else None
 
     @property
     def verifier_name(self) -> str:
@@ -163,27 +163,22 @@ class Coordinator:
         if failed is not None:
             return await self._agent_failed(claim, failed)
         for agent in rows.agents.values():
-            if agent["status"] == "finishing" and agent["name"] != "lead" and agent["role"] != "verifier":
+            if agent["status"] == "finishing" and agent["name"] != "lead" and not second_look.judges(agent):
                 return await self._judge_specialist(claim, rows, agent)
         if rows.lead["status"] == "finishing":
             return await self._judge_lead(claim, rows)
         return await plan.tend(self.db, claim, rows, self.watch)
 
     async def _judge_specialist(self, claim: Claim, rows: Rows, agent: Any) -> bool:
-        """A specialist says it is done: its task's checks decide."""
-        args = agent["finish"]["args"]
-        task = next((x for x in rows.tasks if x["id"] == agent["task"]), None)
-        checks: list[Check] = []
-        if args["status"] == "done" and task is not None:
+        """A specialist says it is done: the checks of its tasks decide."""
+        mine = finishes.own(rows.tasks, agent)
+        found: dict[str, list[Check]] = {one["id"]: [] for one in mine}
+        if agent["finish"]["args"]["status"] == "done":
             skill = self.library.skills.get(agent["skill"] or rows.run["skill"])
-            wanted = skill.task_checks(task["id"]) if skill else []
-            if skill is not None and wanted:
-                place = self._workspace(rows.run["id"], agent["name"])
-                checks = await verify.run_checks(skill, wanted, place)
-        passed = all(c.passed for c in checks)
+            found = await finishes.check_tasks(skill, mine, self._workspace(rows.run["id"], agent["name"]))
 
         def close(tx: Tx) -> None:
-            _close_specialist(tx, claim, agent, task, checks, passed)
+            finishes.close_specialist(tx, claim, agent, found)
             artifacts.reopen(tx, rows.run)
 
         await self.db.write(close)
@@ -207,16 +202,18 @@ class Coordinator:
                 return held == "back" or None
             if held:
                 await self.db.write(
-                    lambda tx: _refuse(tx, claim, rows.lead, [Check("nothing_stale", False, held)], "run")
+                    lambda tx: finishes.refuse(tx, claim, rows.lead, [Check("nothing_stale", False, held)], "run")
                 )
                 return True
         if asked is not None:
             return await self._after_asking(claim, rows, asked)
+        if await self.db.write(lambda tx: finishes.too_early(tx, claim, rows.run, rows.lead)):
+            return True
         if rows.verifier is not None:
             return await self._after_verifier(claim, rows)
-        checks = await self._check_run(rows, args)
+        checks, own = await self._check_run(rows, args)
         if not all(c.passed for c in checks):
-            await self.db.write(lambda tx: _refuse(tx, claim, rows.lead, checks, "run"))
+            await self.db.write(lambda tx: finishes.refuse(tx, claim, rows.lead, checks, "run", own=own))
             return True
         skill = self.library.skills.get(rows.run["skill"])
         scripts = skill.checks if skill is not None else []
@@ -227,24 +224,35 @@ class Coordinator:
         if second_look.is_due(rows.run, rows.tasks, scripts, given):
             name = skill.name if skill is not None else ""
 
-            def open_verifier(tx: Tx) -> None:
+            def open_verifier(tx: Tx) -> bool:
                 tx.fence(claim.agent_id, claim.epoch)
+                if not finishes.stands(tx, rows.lead):
+                    return False
+                finishes.close_tasks(tx, claim.run_id, own)
                 second_look.note(tx, claim.run_id, checks)
                 second_look.begin(tx, rows.run, rows.verifier_name, rows.tasks, name, scripts, given)
+                return True
 
-            await self.db.write(open_verifier)
-            return None
-        await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, checks))
+            return None if await self.db.write(open_verifier) else True
+        await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, checks, own))
         return True
 
-    async def _check_run(self, rows: Rows, args: Json) -> list[Check]:
-        undone = [x["id"] for x in rows.tasks if x["status"] != "done"]
+    async def _check_run(self, rows: Rows, args: Json) -> tuple[list[Check], finishes.Found]:
+        """What code finds of the run, and of each task that the lead did itself."""
+        mine = finishes.own(rows.tasks, rows.lead)
+        ids = {x["id"] for x in mine}
+        undone = [x["id"] for x in rows.tasks if x["status"] != "done" and x["id"] not in ids]
         checks = [
             Check(
                 "tasks_done", not undone, f"not done: {', '.join(undone)}" if undone else "every planned task is done"
             )
         ]
         skill = self.library.skills.get(rows.run["skill"])
+        found = await finishes.check_tasks(skill, mine, self._workspace(rows.run["id"], "lead"))
+        declared = await self.db.read(lambda c: finishes.declared(c, rows.lead))
+        for one in mine:
+            found[one["id"]] += finishes.handed_in(declared, one)
+        checks += [check for some in found.values() for check in some]
         if rows.tasks or (skill is not None and skill.playbook.get("roles")):
             checks.append(await self.db.read(lambda c: verify.check_work(c, rows.run["id"])))
         checks += await self.db.read(lambda c: steering.answered(c, rows.run["id"]))
@@ -259,7 +267,7 @@ class Coordinator:
             checks += await self.db.read(lambda c: independence.check(c, rows.run["id"], skill))
             await self._lay_out(rows, "_check")
             checks += await verify.run_checks(skill, skill.checks, self._workspace(rows.run["id"], "_check"))
-        return checks
+        return checks, found
 
     async def _lay_out(self, rows: Rows, name: str) -> dict[str, str]:
         """The declared outputs in a directory of their own, without the workers' story; path -> sha256."""
@@ -271,16 +279,21 @@ class Coordinator:
             return None
         verdicts = second_look.verdicts(verifier)
         if not all(c.passed for c in verdicts):
-            await self.db.write(lambda tx: _refuse(tx, claim, rows.lead, verdicts, "run", done_with=verifier))
+            await self.db.write(lambda tx: finishes.refuse(tx, claim, rows.lead, verdicts, "run", done_with=verifier))
             return True
-        await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, verdicts, done_with=verifier))
+        await self.db.write(lambda tx: self._ask_or_end(tx, claim, rows, verdicts, {}, done_with=verifier))
         return True
 
-    def _ask_or_end(self, tx: Tx, claim: Claim, rows: Rows, checks: list[Check], done_with: Any = None) -> None:
+    def _ask_or_end(
+        self, tx: Tx, claim: Claim, rows: Rows, checks: list[Check], own: finishes.Found, done_with: Any = None
+    ) -> None:
         tx.fence(claim.agent_id, claim.epoch)
+        if not finishes.stands(tx, rows.lead):
+            return
+        finishes.close_tasks(tx, rows.run["id"], own)
         second_look.note(tx, rows.run["id"], checks)
         if done_with is not None:
-            _finished(tx, done_with)
+            finishes.finished(tx, done_with)
         if changes.ask(tx, rows.run) is None:
             self._end(tx, rows)
 
@@ -340,7 +353,7 @@ class Coordinator:
 
     def _end(self, tx: Tx, rows: Rows) -> None:
         """The run is done: the reply with every placeholder filled by code."""
-        _finished(tx, rows.lead)
+        finishes.finished(tx, rows.lead)
         reply = rows.lead["finish"]["args"].get("reply", "")
         text = render.for_thread(tx.connection, rows.run["id"], reply, self.figure_page)
         end_run(tx, rows.run["id"], RunStatus.DONE, summary=text)
@@ -358,7 +371,7 @@ class Coordinator:
         rows = await self.db.read(lambda c: journal.rows(c, claim.run_id, agent_id=agent["id"]))
         body: Json = next((r["body"] for r in reversed(rows) if r["kind"] == "agent.failed"), {})
         kind, words = body.get("kind", "agent_failed"), body.get("message", "An agent failed.")
-        if agent["name"] != "lead" and agent["role"] != "verifier" and recovery.can_be_taken_over(kind):
+        if agent["name"] != "lead" and not second_look.judges(agent) and recovery.can_be_taken_over(kind):
             await self.db.write(lambda tx: plan.failed(tx, claim, agent, kind, words))
             return True
         await self.db.write(lambda tx: _failed(tx, claim, kind, words))
@@ -376,73 +389,16 @@ def _look(connection: Connection, run_id: str) -> Rows:
     return Rows(by_id(connection, t.run, run_id), {a["name"]: a for a in agents}, list(tasks), list(approvals))
 
 
-def _close_specialist(tx: Tx, claim: Claim, agent: Any, task: Any, checks: list[Check], passed: bool) -> None:
-    if not passed and not recovery.given_up(CHECKS, agent["refusals"] + 1, 0.0, 0.0):
-        _refuse(tx, claim, agent, checks, agent["task"])
-        return
-    tx.fence(claim.agent_id, claim.epoch)
-    args = agent["finish"]["args"]
-    status = args["status"] if passed else "failed"
-    summary = args["summary"] if passed else f"The checks did not pass: {verify.diagnosis(checks)}"
-    _finished(tx, agent)
-    if task is not None:
-        ended = {"done": "done", "failed": "failed"}.get(status, "failed")
-        tx.execute(
-            update(t.task)
-            .where(t.task.c.run_id == claim.run_id, t.task.c.id == task["id"])
-            .values(status=ended, checks=verify.as_json(checks))
-        )
-    files = tuple(
-        mail.SharedFile(row.name.split("/", 1)[1], row.sha256, agent["finish"]["id"])
-        for row in tx.execute(
-            select(t.artifact.c.name, t.artifact.c.sha256)
-            .where(t.artifact.c.run_id == claim.run_id, t.artifact.c.agent_id == agent["id"])
-            .order_by(t.artifact.c.version)
-        )
-    )
-    data = {"report": True, "status": status, "task": agent["task"], "summary": summary}
-    lead = plan.reports_to(tx, claim.run_id, agent)
-    if lead is not None:
-        mail.send(tx, claim.run_id, agent["name"], lead, summary, data=data, files=files)
-    plan.unread(tx, claim.run_id, agent)
-
-
-def _finished(tx: Tx, agent: Any) -> None:
-    close_call(tx, agent["run_id"], agent["id"], agent["finish"]["id"], {"ok": True}, False, "done")
-    tx.execute(update(t.agent).where(t.agent.c.id == agent["id"]).values(status="done", waiting=None))
-
-
-def _refuse(tx: Tx, claim: Claim, agent: Any, checks: list[Check], scope: str, done_with: Any = None) -> None:
-    """Give a finish back with the diagnosis; bounded, then a person has to look."""
-    tx.fence(claim.agent_id, claim.epoch)
-    words = verify.diagnosis(checks)
-    journal.append(tx, claim.run_id, "checked", {"scope": scope, "passed": False, "checks": verify.as_json(checks)})
-    if done_with is not None:
-        _finished(tx, done_with)
-    tries = agent["refusals"] + 1
-    if recovery.given_up(CHECKS, tries, 0.0, 0.0):
-        fail(tx, claim.run_id, CHECKS, f"{recovery.rule(CHECKS).words} After {tries} attempts: {words}")
-        return
-    content = {
-        "ok": False,
-        "error": f"Not accepted. {words}",
-        "checks": verify.as_json([c for c in checks if not c.passed]),
-    }
-    close_call(tx, claim.run_id, agent["id"], agent["finish"]["id"], content, True, "failed")
-    tx.execute(update(t.agent).where(t.agent.c.id == agent["id"]).values(status="live", finish=None, refusals=tries))
-    tx.wake(agent["id"])
-
-
 def _lead_gave_up(tx: Tx, claim: Claim, rows: Rows, args: Json) -> None:
     tx.fence(claim.agent_id, claim.epoch)
-    _finished(tx, rows.lead)
+    finishes.finished(tx, rows.lead)
     shown = render.lookup(tx.connection, claim.run_id, "")
     words, _ = shown.fill(args.get("reply") or args["summary"], render.slack_link)
     if args["status"] == "refused":
         end_run(tx, claim.run_id, RunStatus.STOPPED, kind="refused", message=words, summary=words)
         return
     unverified = any(task["status"] == "failed" and task["checks"] for task in rows.tasks)
-    fail(tx, claim.run_id, CHECKS if unverified else "blocked", words)
+    fail(tx, claim.run_id, finishes.CHECKS if unverified else "blocked", words)
 
 
 def _expire(tx: Tx, claim: Claim, asked: Any) -> None:
@@ -460,7 +416,7 @@ def _rejected(tx: Tx, claim: Claim, rows: Rows, asked: Any) -> None:
     changes.discard(tx, claim.run_id, "discarded")
     why = "rejected" if asked["status"] == "rejected" else "not answered in time"
     message = f"The proposed changes were {why}, so nothing was written."
-    _finished(tx, rows.lead)
+    finishes.finished(tx, rows.lead)
     end_run(tx, claim.run_id, RunStatus.STOPPED, kind=asked["status"], message=message, summary=message)
 
 

@@ -78,7 +78,7 @@ def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: 
     )
     if ended.rowcount == 0:
         return
-    task_end = {RunStatus.DONE: "done", RunStatus.FAILED: "failed"}.get(status, "stopped")
+    task_end = "failed" if status is RunStatus.FAILED else "stopped"
     tx.execute(
         update(t.task)
         .where(t.task.c.run_id == run_id, t.task.c.status.in_(("pending", "working")))
@@ -99,7 +99,7 @@ def end_run(tx: Tx, run_id: str, status: RunStatus, *, kind: str = "", message: 
             update(t.agent)
             .where(t.agent.c.id == agent_id)
             .values(
-                status="done" if status is RunStatus.DONE else "stopped", waiting=None,
+                status="stopped", waiting=None,  # whoever finished is done already
                 epoch=t.agent.c.epoch + 1, lease_owner=None, lease_until=0.0,  # what still works finds itself fenced
             )
         )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from bot.coordinator import terms, verify
-from bot.store import journal
+from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Tx
 from bot.store.documents import Kept
@@ -17,6 +17,7 @@ from bot.store.item_tables import item, item_answer
 from bot.tools.team import open_agent
 from bot.types import Check, Json
 
+ROLE = "verifier"
 SAMPLED = 6  # answers of bulk work, drawn by the run's own id
 FLAGGED = 12  # answers that were sent back before they held
 AROUND = 300  # characters of the document on either side of a quote
@@ -89,7 +90,12 @@ def begin(tx: Tx, run: Any, name: str, tasks: list[Any], skill: str, scripts: li
         "checks": [{"skill": skill, "args": {}, **entry} for entry in scripts],
         **given,
     }
-    open_agent(tx, run["id"], run["team_id"], name=name, role="verifier", parent="cadre", brief=BRIEF, inputs=inputs)
+    open_agent(tx, run["id"], run["team_id"], name=name, role=ROLE, parent=mail.HARNESS, brief=BRIEF, inputs=inputs)
+
+
+def judges(agent: Any) -> bool:
+    """Whether an agent is a verifier: opened here, by nobody of the team."""
+    return bool(agent["role"] == ROLE and agent["parent"] == mail.HARNESS)
 
 
 def verdicts(verifier: Any) -> list[Check]:

@@ -40,6 +40,10 @@ NOT_OFFLINE = (
     "Approve or reject it, or stop this work and ask anew."
 )
 
+BEING_WRITTEN = (
+    "The changes were approved before this came and are being written. When I am done, write again, or say undo."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Course:
@@ -146,20 +150,32 @@ def _live(tx: Tx, *where: Any) -> Any:
 
 
 def _deliver(tx: Tx, row: Any, request: Request, course: Course) -> None:
-    """Put the words into the lead's mailbox, urgent: it reads them at its next step, whatever it waits for."""
+    """Put the words into the lead's mailbox, urgent: it reads them at its next step, whatever it waits for.
+
+    Only a call that a connected server has begun and holds is heard out first, and an approved change is written.
+    """
     accepted = artifacts.accept_named(tx, row["id"], course.text, request.user)
     lead = by_id(tx.connection, t.agent, f"{row['id']}/lead")
-    if lead["status"] == "finishing" and row["offline"]:  # a playbook has no way back from its end
+    late = _too_late(tx, row) if lead["status"] == "finishing" else ""
+    if late:
         number = _say(tx, row, request, course, "")
-        control.note(
-            tx, row["id"], "steer.answered", {"mail": f"#{number}", "outcome": "impossible", "text": NOT_OFFLINE}
-        )
+        control.note(tx, row["id"], "steer.answered", {"mail": f"#{number}", "outcome": "impossible", "text": late})
         return
     if lead["status"] == "finishing":
         _give_back(tx, row, lead, request, course)
     data = {"urgent": True, "steer": course.kind, "by": request.user, "accepted": accepted}
     sent = mail.send(tx, row["id"], mail.HARNESS, "lead", course.text, data=data)
     _say(tx, row, request, course, sent)
+
+
+def _too_late(tx: Tx, row: Any) -> str:
+    """Why the answer of a lead that has finished can no longer be taken back, or ""."""
+    if row["offline"]:  # a playbook has no way back from its end
+        return NOT_OFFLINE
+    approved = select(t.approval.c.id).where(
+        t.approval.c.run_id == row["id"], t.approval.c.kind == "changes", t.approval.c.status == "approved"
+    )
+    return BEING_WRITTEN if tx.execute(approved).first() else ""
 
 
 def _say(tx: Tx, row: Any, request: Request, course: Course, sent: str) -> int:

@@ -60,7 +60,7 @@ DECISIONS = {
     "already": "This was already decided; the message above shows how.",
     "not_allowed": "Only the person who asked for this can decide it.",
     "expired": "This question has expired. Ask again and I prepare it anew.",
-    "void": "This question is closed: the work it belonged to ended or the proposal changed.",
+    "void": "This question is closed: the work it belonged to ended, or the proposal or the request changed.",
 }
 
 
@@ -187,7 +187,8 @@ def outcome(approval: Approval, decided_at: float | None) -> str:
         "approved": f"Approved{who}{when}, exactly as shown.",
         "rejected": f"Rejected{who}{when}. Nothing was written.",
         "expired": "Nobody answered in time. Nothing was written.",
-    }.get(approval.status, "Closed: the work ended before an answer. Nothing was written.")
+        "withdrawn": "Taken back: somebody wrote in the thread before it was answered. Nothing was written.",
+    }.get(approval.status, "Closed without an answer: the work ended or went on. Nothing was written.")
 
 
 def failure(run: RunInfo, written: bool, lost: str = "") -> str:

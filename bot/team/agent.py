@@ -166,6 +166,8 @@ class AgentRunner:
         elif waiting["for"] == "answer" and state.answered is not None:
             content = answer_content(state.answered)
             failed = not content["ok"]
+        elif waiting["for"] == "answer" and asking.steered(state):
+            return True if await asking.taken_back(self.db, recorder, state) else None
         else:
             return None
         call_id = waiting["id"]

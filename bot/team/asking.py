@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from bot.store import journal
+from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Database, Tx
 from bot.store.leases import Claim
-from bot.team.state import AgentState
+from bot.team.record import Recorder
+from bot.team.state import AgentState, Boundary
 from bot.tools.base import Outcome, Tool, refused
 from bot.types import Json
 
@@ -27,6 +28,13 @@ OPEN_S = 7 * 86_400.0
 WHY_NOT = {
     "rejected": "The requester looked at this call and rejected it. Do not ask for the same again; go on without.",
     "expired": "Nobody allowed this call in time. Go on without, or finish blocked.",
+}
+TAKEN_BACK = {  # what an agent reads when a person wrote in the thread before they answered
+    "question": "Somebody wrote in the thread before this was answered. Read it, and ask again if it still matters.",
+    "plan": "Somebody wrote in the thread before the plan was agreed on. Read it, and call plan again with what it "
+    "changes; nothing of the plan may begin before.",
+    KIND: "Somebody wrote in the thread before this call was allowed, so it was not made. Read it, and make the call "
+    "again if it is still wanted.",
 }
 UNCLEAR = (
     "It was allowed and begun, and Cadre stopped in the middle: whether it happened is not known, and it is not "
@@ -71,6 +79,39 @@ async def once(db: Database, claim: Claim, call: Any, make: Make, tool: Tool) ->
 def made_again(answered: Any) -> bool:
     """Whether the answer to what an agent sleeps over lets its call be made, rather than being its result."""
     return answered is not None and (answered["kind"] in AGAIN or "server" in answered["preview"])
+
+
+def steered(state: AgentState) -> bool:
+    """Whether a person wrote in the thread what the agent has not read; a playbook could do nothing about it."""
+    said = any(m["sender"] == mail.HARNESS and m["data"].get("steer") for m in state.mails)
+    return said and not state.run["offline"]
+
+
+async def taken_back(db: Database, recorder: Recorder, state: AgentState) -> bool:
+    """Close what the agent asked before anybody answered it, so that it reads what a person wrote instead.
+
+    The answer and this are ordered by their transactions: what was answered stays answered, and has woken the agent
+    once more. What a connected server has begun and holds is left to its own answer. False in both cases.
+    """
+    call_id, name = state.row["waiting"]["id"], state.row["waiting"]["approval"]
+
+    def close(tx: Tx) -> tuple[Json, Boundary] | None:
+        tx.fence(recorder.claim.agent_id, recorder.claim.epoch)
+        asked = tx.execute(select(t.approval).where(t.approval.c.id == name)).mappings().one()
+        words = TAKEN_BACK.get(asked["kind"], "")
+        if not words or "server" in asked["preview"]:
+            return None
+        pending = (t.approval.c.id == name, t.approval.c.status == "pending")
+        if not tx.execute(update(t.approval).where(*pending).values(status="withdrawn")).rowcount:
+            return None
+        body = {"approval": name, "status": "withdrawn", "by": ""}
+        journal.append(tx, recorder.claim.run_id, "decided", body)
+        return recorder.unpark(tx, call_id, {"ok": False, "error": words}, is_error=True)
+
+    recorded = await db.write(close)
+    if recorded is not None:
+        state.unparked(recorded)
+    return recorded is not None
 
 
 def _name(claim: Claim, call: Any) -> str:

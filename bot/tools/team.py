@@ -15,13 +15,13 @@ from bot.store.database import Tx
 from bot.store.schema import agent, artifact
 from bot.store.schema import journal as rows
 from bot.store.schema import mail as letters
+from bot.tools import names
 from bot.tools.base import Args, Outcome, Tool, ToolContext, refused
 from bot.tools.planning import LEAD, PLAN_ASK, PLAN_ASK_COST, can_start, may_begin, planning_tools
 from bot.types import Json
 
 MAX_AGENTS = 24
 DEPTH = 2  # a lead, leads of parts, and who works for them
-RESERVED = ("cadre", "harness", "verifier", "all")
 TALK = ("send_message", "wait", "list_team", "report", "review", "finish")  # calls that are no work of their own
 PING_PONG = 8  # messages each way between two agents without any other call of either
 ALONE = 40  # messages of one agent in a row without any other call
@@ -34,7 +34,7 @@ class _Part(BaseModel):
 
 class SpawnArgs(Args):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="A unique name; colleagues write to it.")
-    role: str = Field(description="A role of the skill, 'specialist', or 'part_lead' to lead a part of the work.")
+    role: str = Field(pattern=names.PLAIN_ROLE, description="A role of the skill, 'specialist', or 'part_lead'.")
     brief: str = Field(description="What to do and what counts as done.")
     skill: str = ""
     inputs: dict[str, Any] = Field(default={})
@@ -43,18 +43,17 @@ class SpawnArgs(Args):
 
 
 async def spawn_agent(ctx: ToolContext, args: SpawnArgs) -> Outcome:
-    if args.name in RESERVED:
-        return refused(f"The name {args.name} is taken by Cadre itself.")
-    if args.role == LEAD:
-        return refused("A run has one lead. To have a part of the work led, appoint a part_lead.")
+    problem = names.problem(args.name, args.role)
+    if problem:
+        return refused(problem)
     given = {name: ctx.workspace.read(name) for name in args.files}
 
     def commit(tx: Tx) -> Json:
         may_begin(tx, ctx.run_id, ctx.agent_id)
-        names = mail.roster(tx.connection, ctx.run_id)
-        if args.name in names:
+        team = mail.roster(tx.connection, ctx.run_id)
+        if args.name in team:
             return _same_again(tx, ctx, args)
-        if len(names) >= MAX_AGENTS:
+        if len(team) >= MAX_AGENTS:
             raise ModelMustRetry(f"A run has at most {MAX_AGENTS} agents.")
         if board.depth(tx.connection, ctx.run_id, ctx.agent_name) >= DEPTH:
             raise ModelMustRetry("You work for a lead of a part already: ask that lead for more colleagues.")
@@ -240,7 +239,9 @@ async def send_message(ctx: ToolContext, args: MessageArgs) -> Outcome:
 
 
 def _recipients(tx: Tx, ctx: ToolContext, to: str, known: dict[str, str]) -> list[str]:
-    """The names behind an address. Raises ModelMustRetry when nobody reads there."""
+    """The names behind an address. Raises ModelMustRetry when nobody reads there, or may write."""
+    if names.JUDGE.fullmatch(ctx.agent_name) or names.JUDGE.fullmatch(to):
+        raise ModelMustRetry("A verifier judges alone: nobody writes to it, and what it finds it says with finish.")
     if to != "all" and not to.startswith("role:"):
         if to not in known:
             raise ModelMustRetry(f"Nobody here is called {to}. The team: {', '.join(known)}.")
@@ -441,7 +442,9 @@ def _handed_in(tx: Tx, ctx: ToolContext, given: set[str]) -> None:
             f"The plan wants these files from you: {', '.join(sorted(missing))}. Name them in outputs."
         )
     part = mine.task or ctx.agent_name
-    undone = [one["id"] for one in plan.values() if one["part"] == part and one["status"] != "done"]
+    # What it kept for itself is closed by this finish.
+    others = [one for one in plan.values() if one["part"] == part and one["owner"] != ctx.agent_name]
+    undone = [one["id"] for one in others if one["status"] != "done"]
     if mine.role == "part_lead" and undone:
         raise ModelMustRetry(f"Tasks of your part are not done: {', '.join(undone)}.")
 

@@ -4,6 +4,7 @@ import json
 import warnings
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
@@ -70,7 +71,7 @@ APPROVALS = st.lists(
         Approval,
         id=st.text(alphabet="abc-123", min_size=1, max_size=40),
         kind=st.sampled_from(["changes", "question"]),
-        status=st.sampled_from(["pending", "approved", "rejected", "expired", "void", "answered"]),
+        status=st.sampled_from(["pending", "approved", "rejected", "expired", "void", "withdrawn", "answered"]),
         preview=st.fixed_dictionaries(
             {"title": st.text(max_size=5000), "changes": CHANGES, "options": st.lists(WORDS, max_size=30)}
         ),
@@ -280,6 +281,14 @@ def test_a_question_offers_its_options_and_ends_with_the_answer():
     assert [json.loads(e["value"])["text"] for e in post.blocks[1]["elements"]] == ["A", "B"]
     answered = replace(asked, status="answered", answer="B", decided_by="U2")
     assert "Answered by <@U2>: B" in posts_of(replace(VIEW, approvals=(answered,)))["approval/q1"].text
+
+
+@pytest.mark.parametrize(("status", "told"), [("withdrawn", "somebody wrote in the thread"), ("void", "Closed")])
+def test_a_question_that_was_taken_back_says_so_and_loses_its_buttons(status, told):
+    asked = Approval("q1", "question", status, {"title": "Which one?", "options": ["A", "B"]}, "", "")
+    post = posts_of(replace(VIEW, approvals=(asked,)))["approval/q1"]
+    assert told in post.text
+    assert not any(b["type"] == "actions" for b in post.blocks)
 
 
 def test_the_result_carries_links_what_was_verified_the_cost_and_the_offline_mark():

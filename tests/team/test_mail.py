@@ -163,7 +163,9 @@ def test_two_agents_who_only_write_to_each_other_are_told_to_work(tmp_path):
         if "done nothing else" in last(body):
             refused.append(who(body))
             return [finish()]
-        if "[lead]" in last(body) or "has ended" in last(body):
+        if "Not yet. Still at work: one." in last(body):
+            return [call("stop_agent", {"name": "one", "reason": "all is said"})]
+        if "[lead]" in last(body) or "has ended" in last(body) or "stopped" in last(body):
             return [finish()]
         if who(body) == "lead" and turns(body) == 0:
             return [spawn("one")]
@@ -227,7 +229,7 @@ def test_a_wait_that_can_never_end_is_an_error_at_once(tmp_path, wanted, words):
 
 def test_two_agents_who_wait_for_each_other_are_told_while_a_third_still_works(tmp_path):
     parts = {
-        "lead": [[spawn("one"), spawn("two")], [call("wait", {"from": ["one"]})], [finish()]],
+        "lead": [[spawn("one"), spawn("two")], [call("wait", {"from": ["one", "two"], "all": True})], [finish()]],
         "one": [[call("wait", {"from": ["two"]})], [finish()]],
         "two": [[call("wait", {"from": ["one"]})], [finish()]],
     }
@@ -248,7 +250,12 @@ def test_a_wait_with_a_limit_ends_by_itself(tmp_path):
 
 def test_mail_that_came_before_a_crash_ends_a_wait_that_was_asked_for_and_not_yet_begun(tmp_path):
     parts = {
-        "lead": [[spawn("one")], [call("wait", {"from": ["one"]})], [finish()]],
+        "lead": [
+            [spawn("one")],
+            [call("wait", {"from": ["one"]})],
+            [call("stop_agent", {"name": "one", "reason": "it was said"})],
+            [finish()],
+        ],
         "one": [[call("wait", {"from": ["lead"], "minutes": 600})], [finish()]],
     }
 
