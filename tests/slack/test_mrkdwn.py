@@ -136,7 +136,14 @@ def test_the_home_tab_and_the_rules_are_as_inert():
         "created_at": 1.0,
     }
     asked = {"kind": "question", "preview": {"title": HOSTILE}}
-    one = {"words": HOSTILE, "request": HOSTILE, "channel": "C1", "next_at": None, "status": "active", "canvas": False}
+    one = {
+        "words": HOSTILE,
+        "request": HOSTILE,
+        "channel": "C1",
+        "next_at": None,
+        "status": "active",
+        "canvas": False,
+    }
     rows = (ways_words.row({**run, "finished_at": None}), ways_words.question(run, asked), ways_words.automation(one))
     for told in rows:
         shown = cards.section(told)["text"]["text"]
