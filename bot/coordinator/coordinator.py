@@ -393,9 +393,11 @@ def _lead_gave_up(tx: Tx, claim: Claim, rows: Rows, args: Json) -> None:
     tx.fence(claim.agent_id, claim.epoch)
     finishes.finished(tx, rows.lead)
     shown = render.lookup(tx.connection, claim.run_id, "")
-    words, _ = shown.fill(args.get("reply") or args["summary"], render.slack_link)
+    said = args.get("reply") or args["summary"]
+    words, _ = shown.fill(said, lambda label, _url: label)  # an error is plain words
     if args["status"] == "refused":
-        end_run(tx, claim.run_id, RunStatus.STOPPED, kind="refused", message=words, summary=words)
+        linked, _ = shown.fill(said, render.slack_link)
+        end_run(tx, claim.run_id, RunStatus.STOPPED, kind="refused", message=words, summary=linked)
         return
     unverified = any(task["status"] == "failed" and task["checks"] for task in rows.tasks)
     fail(tx, claim.run_id, finishes.CHECKS if unverified else "blocked", words)
