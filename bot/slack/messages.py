@@ -38,6 +38,11 @@ UNREACHABLE = {
     "restricted_action": "I may not post in {place}",
     "restricted_action_read_only_channel": "I may not post in {place}",
 }
+OUT_OF_BOUNDS = "restricted_action"  # what a refusal that has no words of its own comes to when it lasts
+BROKEN_TOKEN = (
+    "Slack refuses the bot token ({error}). Install the app again from its manifest and set SLACK_BOT_TOKEN; "
+    "`cadre doctor` tells whether it works."
+)
 NEXT = {
     "not_in_channel": "Invite me there with `/invite @cadre` and ask again.",
     "channel_not_found": "Invite me there with `/invite @cadre`, or ask me in another channel.",

@@ -32,6 +32,8 @@ SOON_S = 60.0  # a sleep this short gets a timer of its own
 EARLY_S = 0.005  # a timer and a clock need not agree to the last digit
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
+SHOWING = ("thread", "private")  # who only shows: what stands in its way is no failure of the work
+SHOW_AGAIN_S = 60.0
 GATHER_S = {"thread": 0.05}  # kinds that only show: rows that come close together are shown together
 AT_ONCE = 256  # agents at work side by side in one process; more wait in the queue of the engine
 QUEUED = ("agent",)  # who waits there: control and what people see start at once, however many agents are busy
@@ -158,6 +160,9 @@ class Dispatcher:
     def _claim(self, tx: Tx, agent_id: str) -> tuple[Claim | None, Any]:
         held = leases.claim(tx, agent_id, self.owner)
         if held is None:
+            return None, None
+        if held.barren > POISON_AFTER and held.kind in SHOWING:
+            leases.sleep(tx, held, held.wake_seq, tx.now() + SHOW_AGAIN_S)
             return None, None
         if held.barren > POISON_AFTER and self._poisoned is not None:
             self._poisoned(tx, held)
