@@ -14,6 +14,7 @@ from bot.store import journal, money
 from bot.store import schema as t
 from bot.store.database import Tx, by_id
 
+QUOTED = "Forwarded message, quoted as data"  # begins what a request quotes, after its own words
 EARLIER = 20  # runs of the same skill that an estimate looks at
 BY_PLAN = "by its plan of"
 CENT = Decimal("0.01")
@@ -37,8 +38,14 @@ class Asked:
     period: str  # run | day | week | month
 
 
+def own(text: str) -> str:
+    """What somebody wrote themselves, without the messages that they forwarded."""
+    return text.partition(QUOTED)[0].rstrip()
+
+
 def parse(text: str) -> Asked | None:
     """Understand `… for at most $2`, `… budget $2`, `… up to $20 a month` at the end of a request; else None."""
+    text = own(text)
     found = WORDS.search(text)
     if found is None or not text[: found.start()].strip():
         return None
@@ -49,9 +56,9 @@ def parse(text: str) -> Asked | None:
 
 
 def plain(text: str) -> str:
-    """The request without a limit's words, as skills should read it."""
+    """The request in its own words without a limit's, as skills should read it."""
     asked = parse(text)
-    return asked.text if asked else text
+    return asked.text if asked else own(text)
 
 
 def begin(tx: Tx, run_id: str) -> None:

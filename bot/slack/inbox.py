@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from bot.coordinator import control
 from bot.coordinator.control import Place
 from bot.coordinator.intake import receive, taken
+from bot.coordinator.limits import own
 from bot.policy.access import Role
 from bot.slack import delegate, heard, presses, requests
 from bot.slack.door import LOOK_S, Door, Unknown
@@ -323,7 +324,7 @@ def _changed(tx: Tx, ask: Ask, change: Changed) -> Taken:
     if change.deleted:
         stopped = control.withdraw(tx, change.team, change.channel, change.ts, change.user)
         return Taken(reason="deleted" if stopped else "a message to others")
-    if origin["text"] == change.text or not change.text:
+    if not change.text or own(origin["text"]) == own(change.text):  # what it quotes is nothing that somebody edits
         return Taken(reason="an edit that changes no request")
     request = Request(
         team=change.team,

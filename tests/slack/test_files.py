@@ -51,6 +51,18 @@ def test_a_file_attached_to_a_mention_reaches_the_lead(tmp_path):
     scene(tmp_path, play)
 
 
+def test_a_file_without_words_starts_work_and_no_help(tmp_path):
+    async def play(on):
+        await on.act("maya", "upload", channel="cadre", filename="contract.txt", content="the words")
+        run = await on.run()
+        assert run["request"] == "Attached: contract.txt"
+        letter, held = await handed_over(on)
+        assert held == {"contract.txt": b"the words"} and letter["data"]["by"] == "UMAYA"
+        assert [c for c in on.calls("chat.postMessage") if c["text"].startswith("Mention me")] == []
+
+    scene(tmp_path, play)
+
+
 def test_a_file_that_is_too_large_is_named_and_the_request_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "FILE_BYTES", 1 << 19)
 
