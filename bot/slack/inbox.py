@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from bot.coordinator.limits import own
 from bot.policy.access import Role
 from bot.slack import delegate, heard, presses, requests
 from bot.slack.door import LOOK_S, Door, Unknown
+from bot.slack.following import follow
 from bot.slack.requests import Changed, Ignored, Word, id_of, mapping, words_of
 from bot.slack.scheduler import Done, Refused, Scheduler
 from bot.slack.taken import ROLES, Ask, Taken
@@ -73,18 +75,31 @@ class Inbox:
 
     async def follow(self, tell: Callable[[Json, Taken], None]) -> None:
         """Take what was held once it is known who sent it, and tell them; runs as long as the surface."""
-        while True:
-            await self._waits.wait()
-            self._waits.clear()
-            rows = await self.db.read(people.held)
-            for row in rows:
+        await follow(partial(self._release, tell), "what is held")
+
+    async def _release(self, tell: Callable[[Json, Taken], None]) -> None:
+        await self._waits.wait()
+        self._waits.clear()
+        try:
+            left = await self._take_held(tell)
+        except Exception:
+            self._waits.set()
+            raise
+        if left:
+            await asyncio.sleep(AGAIN_S)
+            self._waits.set()
+
+    async def _take_held(self, tell: Callable[[Json, Taken], None]) -> bool:
+        """Take what can be taken by now; returns whether something is left."""
+        for row in await self.db.read(people.held):
+            try:
                 await self.door.learn(row["team_id"], row["user"])
                 taken = await self._released(row)
                 if taken is not None:
                     tell(row["body"]["body"], taken)
-            if await self.db.read(people.held):
-                await asyncio.sleep(AGAIN_S)
-                self._waits.set()
+            except Exception:  # the others do not wait for this one
+                log.exception("what is held could not be taken", user=row["user"])
+        return bool(await self.db.read(people.held))
 
     async def _released(self, row: Any) -> Taken | None:
         body, bot_user = row["body"]["body"], row["body"]["bot_user"]

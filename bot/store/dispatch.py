@@ -257,9 +257,9 @@ class Dispatcher:
             with _outlived(self.db):
                 self._wake_due()
                 self._heal()
-            ticks += 1
-            if ticks % 60 == 0 and self._engine is not None:
-                self._engine.tidy()
+                ticks += 1
+                if ticks % 60 == 0 and self._engine is not None:
+                    self._engine.tidy()
 
     def _wake_due(self) -> None:
         now = self.clock.now()
@@ -296,11 +296,14 @@ class Dispatcher:
 
 @contextlib.contextmanager
 def _outlived(db: Database) -> Iterator[None]:
-    """A database that does not answer now must not end the thread that finds out when it answers again."""
+    """A database that does not answer now must not end the thread that finds out when it answers again, and neither
+    must any other error."""
     try:
         yield
     except db.trouble as error:
         log.warning("the database does not answer", error=str(error))
+    except Exception:
+        log.exception("a turn failed; the next one comes")
 
 
 def _count_swept(tx: Tx, agent_id: str) -> None:
