@@ -277,20 +277,21 @@ def _request(tx: Tx, ask: Ask, request: Request) -> Taken:
 def _not_to_cadre(tx: Tx, request: Request, word: Word | None, place: Place) -> str:
     """Why a plain reply is not for Cadre, by rules; "" when it is.
 
-    Words of control and answers to an open question count from anyone in the thread; anything else only while
-    nobody but its writer and Cadre talk there, for between people a plain reply is for people.
+    Among people a plain reply is for people: there only a bare stop, pause, resume or status and an answer to an
+    open question count. Where nobody but its writer and Cadre talk, everything does that asks for something.
     """
     if not _takes_part(tx.connection, request):
         return "a thread without Cadre"
     if request.text.startswith("@"):
         return "said to somebody else"
+    others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
     if word is not None:
-        return ""
+        idle = word.name == "resume" and not control.paused(tx, place)
+        return "said among people" if others and (idle or not requests.is_bare(request.text)) else ""
     if control.asks(tx, place):
         return ""
     if requests.to_nobody(request.text):
         return "asks for nothing"
-    others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
     return "said among people" if others else ""
 
 

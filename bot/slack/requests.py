@@ -42,6 +42,7 @@ _CONTROL = re.compile(
     + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items())
     + r")(?:\s+(?P<run>run-[0-9a-f]{4,}))?\s*[.!?]*$"
 )
+_BARE = re.compile(r"(?i)^(?:stop|pause|resume|status)(?:\s+run-[0-9a-f]{4,})?\s*[.!?]*$")
 _SMALL_TALK = re.compile(
     r"(?i)^[\s,.!]*(?:(?:ok(?:ay)?|thanks?(?:\s+you)?(?:\s+(?:all|so\s+much|a\s+lot))?|thx|great|nice|perfect|good|cool|super|"
     r"awesome|got\s+it|sounds\s+good|well\s+done|good\s+(?:job|work)|lgtm|lol|:[a-z0-9_+'-]+:|[^\w\s@#,.!:])[\s,.!]*)*$"
@@ -234,6 +235,11 @@ def control_word(text: str) -> Word | None:
         return None
     name = next(word for word in _WORDS if found.group(word))
     return Word(name, (found.group("run") or "").lower())
+
+
+def is_bare(text: str) -> bool:
+    """Whether a word of control stands alone, so that it is meant for Cadre also where people talk to each other."""
+    return bool(_BARE.match(text.strip()))
 
 
 def to_nobody(text: str) -> bool:
