@@ -189,6 +189,19 @@ def test_what_the_lead_attached_is_in_the_thread_once(tmp_path, monkeypatch, met
     scene(tmp_path, play, dispatch=False)
 
 
+def test_files_wait_for_a_good_token_like_everything_else(tmp_path):
+    async def play(on):
+        ts = (await on.act("maya", "post", channel="finance", text="review"))["ts"]
+        await finished(on, ts)
+        on.faults.add({"match": "files.getUploadURLExternal", "kind": "refuse", "error": "token_revoked"})
+        claim = await on.claim()
+        assert await on.writer.activate(claim) is not None
+        await on.writer.activate(claim)
+        assert sorted((await shown(on, ts))[0]) == ["page.html", "rows.csv"]
+
+    scene(tmp_path, play, dispatch=False)
+
+
 @pytest.mark.sends_wrong
 def test_files_that_slack_refuses_are_told_and_do_not_hold_up_the_thread(tmp_path):
     async def play(on):
