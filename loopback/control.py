@@ -25,7 +25,7 @@ Thread = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 Reset = Callable[[], Awaitable[None]]
 
 SERVICES = web.AppKey("services", dict[str, Any])
-API_FAULTS = ("drop", "delay", "429", "5xx", "accept_then_drop")
+API_FAULTS = ("drop", "delay", "429", "5xx", "refuse", "accept_then_drop")
 MAX_BODY = 128 * 1024 * 1024
 
 
@@ -125,6 +125,7 @@ class Fault:
     kind: str
     delay_s: float = 1.0
     retry_after_s: float = 1.0
+    error: str = ""
 
 
 @dataclass
@@ -156,7 +157,7 @@ class Faults:
         self._specs: list[_Spec] = []
 
     def add(self, spec: Mapping[str, Any]) -> None:
-        """`{match, kind, count|rate, seed, delay_s, retry_after_s}`; without count or rate it strikes once.
+        """`{match, kind, count|rate, seed, delay_s, retry_after_s, error}`; without count or rate it strikes once.
 
         `match` is part of a call's name, or `{"name": …, "contains": …}` where `contains` is part of its JSON.
         """
@@ -168,7 +169,10 @@ class Faults:
         self._specs.append(
             _Spec(
                 fault=Fault(
-                    str(spec["kind"]), float(spec.get("delay_s", 1.0)), float(spec.get("retry_after_s", 1.0))
+                    str(spec["kind"]),
+                    float(spec.get("delay_s", 1.0)),
+                    float(spec.get("retry_after_s", 1.0)),
+                    str(spec.get("error", "")),
                 ),
                 name=str(match.get("name", "")),
                 contains=str(match.get("contains", "")),
@@ -197,7 +201,9 @@ class Faults:
 
 
 def refused(fault: Fault) -> web.Response:
-    """A 429 or 5xx as Slack says it; other services hand their own wording to `api_faults`."""
+    """A 429, a 5xx or a named error as Slack says it; other services hand their own wording to `api_faults`."""
+    if fault.kind == "refuse":
+        return web.json_response({"ok": False, "error": fault.error})
     if fault.kind == "429":
         headers = {"Retry-After": str(max(1, round(fault.retry_after_s)))}
         return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
@@ -209,7 +215,7 @@ def api_faults(
     name: Callable[[web.Request], str | None],
     refuse: Callable[[Fault], web.StreamResponse] = refused,
 ) -> Middleware:
-    """Acts out drop, delay, 429, 5xx and accept_then_drop on the requests to which `name` gives a name."""
+    """Acts out drop, delay, 429, 5xx, refuse and accept_then_drop on the requests to which `name` gives a name."""
 
     @web.middleware
     async def struck(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -224,7 +230,7 @@ def api_faults(
         if fault.kind == "delay":
             await asyncio.sleep(fault.delay_s)
             return await handler(request)
-        if fault.kind in ("429", "5xx"):
+        if fault.kind in ("429", "5xx", "refuse"):
             return refuse(fault)
         if fault.kind == "accept_then_drop":
             await handler(request)

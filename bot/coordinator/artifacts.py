@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from bot.coordinator import limits
 from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Tx
@@ -176,7 +177,7 @@ def accept(tx: Tx, run_id: str, name: str, by: str) -> bool:
 
 def accept_named(tx: Tx, run_id: str, words: str, by: str) -> list[str]:
     """Accept every stale artifact that a person's words name, as in "keep the press release as it is"."""
-    said = " ".join(found[1].lower() for found in ACCEPTING.finditer(words))
+    said = " ".join(found[1].lower() for found in ACCEPTING.finditer(limits.own(words)))
     if not said:
         return []
     named = [s.name for s in refresh(tx, run_id) if re.search(rf"\b{re.escape(label(s.name).lower())}\b", said)]

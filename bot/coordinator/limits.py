@@ -15,6 +15,7 @@ from bot.store import journal, money
 from bot.store import schema as t
 from bot.store.database import Tx, by_id
 
+QUOTED = "Forwarded message, quoted as data"  # begins what a request quotes, after its own words
 EARLIER = 20  # runs of the same skill that an estimate looks at
 BY_PLAN = "by its plan of"
 CENT = Decimal("0.01")
@@ -42,24 +43,29 @@ class Asked:
     period: str  # run | day | week | month
 
 
+def own(text: str) -> str:
+    """What somebody wrote themselves, without the messages that they forwarded."""
+    return text.partition(QUOTED)[0].rstrip()
+
+
 def parse(text: str) -> Asked | None:
     """Understand `… for at most $2`, `… budget $2`, `… up to $20 a month` at the end of a request; else None."""
-    found = _found(text)
+    found = _found(own(text))
     hard = _amount(found) if found else None
     if found is None or hard is None:
         return None
-    return Asked(text[: found.start()].rstrip(" ,;("), hard, (found["period"] or "run").lower())
+    return Asked(found.string[: found.start()].rstrip(" ,;("), hard, (found["period"] or "run").lower())
 
 
 def plain(text: str) -> str:
-    """The request without a limit's words, as skills should read it."""
-    found = _found(text)
-    return text[: found.start()].rstrip(" ,;(") if found else text
+    """The request in its own words without a limit's, as skills should read it."""
+    found = _found(own(text))
+    return found.string[: found.start()].rstrip(" ,;(") if found else own(text)
 
 
 def unread(text: str) -> str:
     """What a request says about a limit where its amount cannot be read; "" when there is no such thing."""
-    found = _found(text)
+    found = _found(own(text))
     return found[0].strip(" ,;().!") if found and _amount(found) is None else ""
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from bot.coordinator.intake import ATTACHED, files_coming
 from bot.errors import DependencyFailed
 from bot.slack import file_words as words
+from bot.slack.posting import BROKEN_TOKEN, raise_for
 from bot.slack.scheduler import Done, Outcome, Refused, Scheduler
 from bot.slack.unpack import NotUnpacked, is_archive, unpacked
 from bot.store import journal, mail
@@ -197,9 +198,10 @@ def _sure(outcome: Outcome) -> Json:
     """What Slack answered. Raises Lost when it refused, DependencyFailed when it may be tried again."""
     if isinstance(outcome, Done):
         return outcome.data
-    if isinstance(outcome, Refused):
-        raise Lost(outcome.error)
-    raise DependencyFailed(f"Slack did not answer: {outcome}", retry_after=RETRY_S)
+    if isinstance(outcome, Refused) and (outcome.error == "missing_scope" or outcome.error not in BROKEN_TOKEN):
+        raise Lost(outcome.error)  # without the scope the rest goes on; with a broken token everything waits
+    raise_for(outcome)
+    raise DependencyFailed("Slack did not answer.", retry_after=RETRY_S)
 
 
 def _of_slack(url: str, api: str) -> bool:

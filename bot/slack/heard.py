@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from bot.slack.requests import ORDINARY, clean, id_of, mapping, team_of, ts_of, words_of
+from bot.slack.requests import ORDINARY, id_of, mapping, team_of, ts_of, whole
 from bot.store.database import Tx
 from bot.store.schema import run, seen_message
 from bot.types import Json
@@ -55,7 +55,7 @@ def message_of(team: str, channel: str, message: Json, bot_user: str) -> Seen | 
     if not ts or not user or (message.get("subtype") or "") not in (*ORDINARY, "bot_message", "me_message"):
         return None
     own = "cadre" if user == bot_user else "bot" if message.get("bot_id") else "person"
-    text = clean(words_of(message.get("text")), "")
+    text = whole(message, "")
     return Seen(team, channel, ts, ts_of(message.get("thread_ts")), user, text, "said", own)
 
 
@@ -66,7 +66,7 @@ def _seen(body: Json, message: Json, ts: str, change: str, bot_user: str) -> See
     if not ts or not channel or not team or (own and change == "edited"):
         return None  # its own cards change all the time, and say nothing that it does not know
     author = "cadre" if own else "bot" if message.get("bot_id") else "person"
-    text = clean(words_of(message.get("text")), "")
+    text = whole(message, "")
     return Seen(team, channel, ts, ts_of(message.get("thread_ts")), user, text, change, author)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -11,8 +13,10 @@ from sqlalchemy import Connection, select
 from bot.policy.access import Access, Role
 from bot.slack import ways_words as words
 from bot.slack.cards import Block, button, context, section
+from bot.slack.following import follow
 from bot.slack.messages import STOP
-from bot.slack.scheduler import Done, Priority, Refused, Scheduler
+from bot.slack.posting import BROKEN_TOKEN
+from bot.slack.scheduler import Done, NotSent, Priority, Refused, Scheduler
 from bot.store import journal, people
 from bot.store import schema as t
 from bot.store import surface_tables as st
@@ -24,6 +28,7 @@ log = structlog.get_logger()
 SHOWN = 8  # of each part
 SETTLE_S = 1.0  # what changes within it is published together
 KEPT_S = 14 * 86_400.0  # a home that nobody opened for so long is not kept current
+AGAIN_S, BROKEN_AGAIN_S = 5.0, 60.0  # after Slack did not publish one; after it refused the token
 GONE = ("not_enabled", "user_not_found", "users_not_found", "user_not_visible")
 
 
@@ -32,13 +37,14 @@ class Homes:
 
     def __init__(self, db: Database, scheduler: Scheduler, access: Access) -> None:
         self.db, self.scheduler, self.access = db, scheduler, access
-        self._due: set[tuple[str, str]] = set()
+        self._due: dict[tuple[str, str], float] = {}  # whose home, and not before when by the loop's clock
+        self._begun = False
         self._runs: set[str] = set()
         self._news = asyncio.Event()
 
     def opened(self, team: str, user: str) -> None:
         """Somebody looks at their home: it is shown as it is now."""
-        self._due.add((team, user))
+        self._due[team, user] = 0.0
         self._news.set()
 
     def changed(self, run_id: str) -> None:
@@ -48,40 +54,55 @@ class Homes:
 
     async def follow(self) -> None:
         """Publish what changed; runs as long as the surface, and begins with what changed while there was none."""
-        since = self.db.now() - KEPT_S
-        self._due |= set(await self.db.read(lambda c: _visitors(c, since)))
-        while True:
-            while self._due or self._runs:
-                runs, self._runs = self._runs, set()
-                due, self._due = self._due, set()
-                due |= await self.db.read(lambda c, r=runs: _shown_to(c, r, by_role=self._by_role))  # type: ignore[misc]
-                for team, user in sorted(due):
-                    await self._refresh(team, user)
-                await asyncio.sleep(SETTLE_S)
-            self._news.clear()
-            await self._news.wait()
+        await follow(self._turn, "homes")
 
-    @property
-    def _by_role(self) -> bool:
-        """Whether an approval may be somebody else's than the requester's."""
-        return self.access != Access()
+    async def _turn(self) -> None:
+        if not self._begun:
+            since = self.db.now() - KEPT_S
+            self._wanted(await self.db.read(lambda c: _visitors(c, since)))
+            self._begun = True
+        runs, self._runs = self._runs, set()
+        try:
+            self._wanted(await self.db.read(lambda c: _shown_to(c, runs, self.access)))
+        except Exception:
+            self._runs |= runs
+            raise
+        now = asyncio.get_running_loop().time()
+        due = sorted(who for who, at in self._due.items() if at <= now)
+        for team, user in due:
+            del self._due[team, user]
+            await self._refresh(team, user)
+        if due:
+            await asyncio.sleep(SETTLE_S)
+        soonest = min(self._due.values(), default=None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(soonest):
+                await self._news.wait()
+        self._news.clear()
+
+    def _wanted(self, who: Iterable[tuple[str, str]]) -> None:
+        for one in who:
+            self._due[one] = 0.0
 
     async def _refresh(self, team: str, user: str) -> None:
         try:
-            await self.publish(team, user)
+            wait = await self.publish(team, user)
         except Exception:
             log.exception("a home was not published", user=user)
+            wait = AGAIN_S
+        if wait:
+            self._due.setdefault((team, user), asyncio.get_running_loop().time() + wait)
 
-    async def publish(self, team: str, user: str) -> None:
-        """Show somebody's home unless it shows the same already."""
+    async def publish(self, team: str, user: str) -> float:
+        """Show somebody's home unless it shows the same already; returns in how many seconds to try again, or 0."""
         row = await self.db.read(lambda c: people.visitor(c, team, user))
         if row is None or row["opened_at"] < self.db.now() - KEPT_S:
-            return
+            return 0.0
         now = self.db.now()
         blocks = await self.db.read(lambda c: home(c, self.access, team, user))
         sha = journal.sha256_of(blocks)
         if sha == row["home_sha"]:
-            return
+            return 0.0
         view = {"type": "home", "blocks": [*blocks, context(words.updated(now))]}
         payload = {"user_id": user, "view": view}
         told = await self.scheduler.call(
@@ -89,8 +110,11 @@ class Homes:
         )  # fmt: skip
         if isinstance(told, Done) or (isinstance(told, Refused) and told.error in GONE):
             await self.db.write(lambda tx: people.visit(tx, team, user, home_sha=sha))
-        else:
-            log.warning("a home was not published", user=user, why=str(told))
+            return 0.0
+        log.warning("a home was not published", user=user, why=str(told))
+        if isinstance(told, Refused):
+            return BROKEN_AGAIN_S if told.error in BROKEN_TOKEN else 0.0
+        return max(AGAIN_S, told.retry_after) if isinstance(told, NotSent) else AGAIN_S
 
 
 def home(connection: Connection, access: Access, team: str, user: str) -> list[Block]:
@@ -203,8 +227,13 @@ def _concerns(connection: Connection, access: Access, person: Person, row: Any) 
         return row["kind"] in ("question", "budget") or own >= Role.APPROVE
     if row["kind"] not in ("changes", "plan", "call") or own < Role.APPROVE:
         return False
-    known = people.get(connection, row["team_id"], asked)
-    return access.role(known.person if known else Person(asked, "member"), row["of_channel"]) < Role.APPROVE
+    return not _approves(connection, access, row["team_id"], asked, row["of_channel"])
+
+
+def _approves(connection: Connection, access: Access, team: str, user: str, channel: str) -> bool:
+    """Whether somebody's role approves in a channel."""
+    known = people.get(connection, team, user)
+    return access.role(known.person if known else Person(user, "member"), channel) >= Role.APPROVE
 
 
 def _link(connection: Connection, run: Json, row: Any) -> str:
@@ -229,15 +258,19 @@ def _visitors(connection: Connection, since: float) -> list[tuple[str, str]]:
     return [(row.team_id, row.user) for row in connection.execute(query)]
 
 
-def _shown_to(connection: Connection, runs: set[str], *, by_role: bool) -> set[tuple[str, str]]:
-    """Those whose opened homes may show one of these runs."""
+def _shown_to(connection: Connection, runs: set[str], access: Access) -> set[tuple[str, str]]:
+    """Those whose opened homes may show one of these runs: who asked for it, who is asked, and who decides instead
+    of somebody whose role does not."""
     if not runs:
         return set()
     r, a, v = t.run.c, t.approval.c, st.visitor.c
     asking = select(r.team_id, r.requester).where(r.id.in_(runs))
-    asked = select(a.team_id, a.person).where(a.run_id.in_(runs))
-    persons = {tuple(row) for row in connection.execute(asked)}
-    opened = {tuple(row) for row in connection.execute(select(v.team_id, v.user).where(v.opened_at > 0))}
-    if persons and by_role:
-        return opened
-    return opened & {*persons, *(tuple(row) for row in connection.execute(asking))}
+    concerned = {tuple(row) for row in connection.execute(asking)}
+    opened = {(row.team_id, row.user) for row in connection.execute(select(v.team_id, v.user).where(v.opened_at > 0))}
+    asked = select(a.team_id, a.person, a.preview, r.channel).join(t.run, r.id == a.run_id).where(a.run_id.in_(runs))
+    for team, person, preview, channel in connection.execute(asked).all():
+        named = str(preview.get("person") or person)
+        concerned |= {(team, person), (team, named)}
+        if access != Access() and not _approves(connection, access, team, named, channel):
+            concerned |= {who for who in opened - concerned if _approves(connection, access, *who, channel)}
+    return opened & concerned

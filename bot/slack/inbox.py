@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,9 +15,11 @@ from sqlalchemy import Connection, select
 from bot.coordinator import control
 from bot.coordinator.control import Place
 from bot.coordinator.intake import receive, taken
+from bot.coordinator.limits import own
 from bot.policy.access import Role
 from bot.slack import delegate, heard, presses, requests
 from bot.slack.door import LOOK_S, Door, Unknown
+from bot.slack.following import follow
 from bot.slack.requests import Changed, Ignored, Word, id_of, mapping, words_of
 from bot.slack.scheduler import Done, Refused, Scheduler
 from bot.slack.taken import ROLES, Ask, Taken
@@ -72,18 +75,31 @@ class Inbox:
 
     async def follow(self, tell: Callable[[Json, Taken], None]) -> None:
         """Take what was held once it is known who sent it, and tell them; runs as long as the surface."""
-        while True:
-            await self._waits.wait()
-            self._waits.clear()
-            rows = await self.db.read(people.held)
-            for row in rows:
+        await follow(partial(self._release, tell), "what is held")
+
+    async def _release(self, tell: Callable[[Json, Taken], None]) -> None:
+        await self._waits.wait()
+        self._waits.clear()
+        try:
+            left = await self._take_held(tell)
+        except Exception:
+            self._waits.set()
+            raise
+        if left:
+            await asyncio.sleep(AGAIN_S)
+            self._waits.set()
+
+    async def _take_held(self, tell: Callable[[Json, Taken], None]) -> bool:
+        """Take what can be taken by now; returns whether something is left."""
+        for row in await self.db.read(people.held):
+            try:
                 await self.door.learn(row["team_id"], row["user"])
                 taken = await self._released(row)
                 if taken is not None:
                     tell(row["body"]["body"], taken)
-            if await self.db.read(people.held):
-                await asyncio.sleep(AGAIN_S)
-                self._waits.set()
+            except Exception:  # the others do not wait for this one
+                log.exception("what is held could not be taken", user=row["user"])
+        return bool(await self.db.read(people.held))
 
     async def _released(self, row: Any) -> Taken | None:
         body, bot_user = row["body"]["body"], row["body"]["bot_user"]
@@ -261,20 +277,21 @@ def _request(tx: Tx, ask: Ask, request: Request) -> Taken:
 def _not_to_cadre(tx: Tx, request: Request, word: Word | None, place: Place) -> str:
     """Why a plain reply is not for Cadre, by rules; "" when it is.
 
-    Words of control and answers to an open question count from anyone in the thread; anything else only while
-    nobody but its writer and Cadre talk there, for between people a plain reply is for people.
+    Among people a plain reply is for people: there only a bare stop, pause, resume or status and an answer to an
+    open question count. Where nobody but its writer and Cadre talk, everything does that asks for something.
     """
     if not _takes_part(tx.connection, request):
         return "a thread without Cadre"
     if request.text.startswith("@"):
         return "said to somebody else"
+    others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
     if word is not None:
-        return ""
+        idle = word.name == "resume" and not control.paused(tx, place)
+        return "said among people" if others and (idle or not requests.is_bare(request.text)) else ""
     if control.asks(tx, place):
         return ""
     if requests.to_nobody(request.text):
         return "asks for nothing"
-    others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
     return "said among people" if others else ""
 
 
@@ -323,7 +340,7 @@ def _changed(tx: Tx, ask: Ask, change: Changed) -> Taken:
     if change.deleted:
         stopped = control.withdraw(tx, change.team, change.channel, change.ts, change.user)
         return Taken(reason="deleted" if stopped else "a message to others")
-    if origin["text"] == change.text or not change.text:
+    if not change.text or own(origin["text"]) == own(change.text):  # what it quotes is nothing that somebody edits
         return Taken(reason="an edit that changes no request")
     request = Request(
         team=change.team,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from collections.abc import Coroutine
 from typing import Any
 
@@ -21,7 +22,7 @@ from bot.slack import ways_words as words
 from bot.slack.door import Door
 from bot.slack.home import Homes
 from bot.slack.inbox import TAKEN, Inbox
-from bot.slack.scheduler import Done, Priority, Scheduler
+from bot.slack.scheduler import Done, NotSent, Priority, Scheduler, Unclear
 from bot.slack.taken import Taken
 from bot.store import people
 from bot.store.database import Database, Tx
@@ -36,6 +37,8 @@ EVENTS = (
 )  # fmt: skip
 SHORTCUTS = {delegate.OF_MESSAGE: "message", delegate.ANYWHERE: "global"}
 LAST_WORDS_S = 5.0  # that small answers have to go out in when the app closes
+TRIES, WITHIN_S = 5, 180.0  # at a small answer that Slack does not take at once
+AGAIN_S = 2.0  # after an answer that was lost
 THREAD_MOST = 200  # messages of a thread that are read when Cadre comes into it
 
 
@@ -243,6 +246,8 @@ class Listeners:
 
     async def post(self, team: str, channel: str, text: str, thread: str = "") -> None:
         payload: Json = {"channel": channel, "text": text, "unfurl_links": False, "unfurl_media": False}
+        told = {"op": f"small/{uuid.uuid4().hex}"}  # by which it is found when its answer is lost
+        payload["metadata"] = {"event_type": "cadre_post", "event_payload": told}
         await self._call(team, "chat.postMessage", {**payload, **({"thread_ts": thread} if thread else {})})
 
     async def whisper(self, team: str, channel: str, user: str, text: str, thread: str = "") -> None:
@@ -259,9 +264,40 @@ class Listeners:
         await self.whisper(team, channel, user, text, thread)
 
     async def _call(self, team: str, method: str, payload: Json) -> None:
-        outcome = await self.scheduler.call(team, method, payload, priority=Priority.UPDATE)
+        """Give a small answer, again when Slack did not take it, for some minutes at most."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + WITHIN_S
+        for number in range(TRIES):
+            outcome = await self.scheduler.call(team, method, payload, priority=Priority.UPDATE)
+            if not isinstance(outcome, NotSent | Unclear):
+                break
+            wait = outcome.retry_after if isinstance(outcome, NotSent) else AGAIN_S * 2**number
+            if loop.time() + wait > until:
+                break
+            await asyncio.sleep(wait)
+            if isinstance(outcome, Unclear) and await self._may_be_there(team, payload):
+                return
         if not isinstance(outcome, Done):
             log.warning("a small answer was not given", method=method, why=str(outcome))
+
+    async def _may_be_there(self, team: str, payload: Json) -> bool:
+        """Whether a post whose answer was lost is in its place, or that cannot be told. What one person sees alone
+        cannot be looked up, and twice is better than never."""
+        op = requests.mapping(requests.mapping(payload.get("metadata")).get("event_payload")).get("op")
+        if not op or not payload["channel"].startswith(("C", "G", "D")):
+            return False
+        query: Json = {"channel": payload["channel"], "limit": THREAD_MOST, "include_all_metadata": True}
+        method = "conversations.history"
+        if payload.get("thread_ts"):
+            method, query["ts"] = "conversations.replies", payload["thread_ts"]
+        told = await self.scheduler.call(team, method, query, priority=Priority.UPDATE)
+        return not isinstance(told, Done) or any(op_of(one) == op for one in requests.listing(told.data["messages"]))
+
+
+def op_of(message: object) -> str:
+    """The key that a message of ours carries, or ""."""
+    told = requests.mapping(requests.mapping(message).get("metadata")).get("event_payload")
+    return requests.words_of(requests.mapping(told).get("op"))
 
 
 def prompts(channel: str) -> Json:

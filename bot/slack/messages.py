@@ -17,7 +17,8 @@ HELP = (
     "• `@cadre close Q3 2026` reviews the quarter against the forecast\n"
     "• `@cadre every weekday at 9:00 digest this channel`; add `in a canvas` and one shows the newest\n"
     "• in a thread where I work: `stop`, `pause`, `resume`, `status`, `why`, `mute`, when it is done `undo`; "
-    "anything else you write there changes the course of that work, and so does an edit of your request\n"
+    "anything else you write there changes the course of that work, and so does an edit of your request; where "
+    "others talk too, mention me for all but the first four\n"
     "• `@cadre stop` outside a thread, or `/cadre stop`, ends the latest work of the channel\n"
     "Commands: `/cadre close Q3 2026`, `/cadre status`, `/quarter-close Q3 2026`, `/quarter-close summary`."
 )
@@ -38,6 +39,11 @@ UNREACHABLE = {
     "restricted_action": "I may not post in {place}",
     "restricted_action_read_only_channel": "I may not post in {place}",
 }
+OUT_OF_BOUNDS = "restricted_action"  # what a refusal that has no words of its own comes to when it lasts
+BROKEN_TOKEN = (
+    "Slack refuses the bot token ({error}). Install the app again from its manifest and set SLACK_BOT_TOKEN; "
+    "`cadre doctor` tells whether it works."
+)
 NEXT = {
     "not_in_channel": "Invite me there with `/invite @cadre` and ask again.",
     "channel_not_found": "Invite me there with `/invite @cadre`, or ask me in another channel.",

@@ -27,7 +27,12 @@ RETRY_S = 1.0
 ATTEMPTS = 3  # at one message in one activation
 PAGE, PAGES_MAX = 200, 10
 UPDATE_TEXT_MAX = 3_900  # chat.update refuses more than 4,000
-BROKEN_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope")
+AGAIN_MAX_S = 60.0  # between two tries while Slack refuses
+GIVE_UP_S = 600.0  # a place that refuses for so long is given up
+BROKEN_TOKEN = (
+    "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope",
+    "not_allowed_token_type", "org_login_required", "ekm_access_denied", "team_access_not_granted",
+)  # fmt: skip
 TOO_MUCH = ("invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "too_many_attachments")
 
 
@@ -40,6 +45,23 @@ class Poster:
 
     def __init__(self, db: Database, scheduler: Scheduler) -> None:
         self.db, self.scheduler = db, scheduler
+        self._refused: dict[str, float] = {}  # run -> since when its place refuses
+        self._tries: dict[str, int] = {}  # run -> how often in a row it could not be shown
+
+    def again(self, run_id: str, error: DependencyFailed | OperatorMustFix) -> float:
+        """When to try again to show a run. Slack's refusal ends no run: somebody mends it, sooner or later."""
+        wait = error.retry_after if isinstance(error, DependencyFailed) else None
+        if wait is None:
+            tries = self._tries[run_id] = self._tries.get(run_id, 0) + 1
+            wait = min(RETRY_S * 2.0 ** min(tries - 1, 10), AGAIN_MAX_S)
+        say = log.warning if isinstance(error, DependencyFailed) else log.error
+        say("a run is not shown for now", run=run_id, why=str(error), again_in_s=wait)
+        return self.db.now() + wait
+
+    def shown(self, run_id: str) -> None:
+        """A run is shown whole: whatever stood in the way is over."""
+        self._refused.pop(run_id, None)
+        self._tries.pop(run_id, None)
 
     async def post(self, claim: Claim, known: Known, post: Post, row: Any) -> None:
         """Make one message visible that is not known to be so. `row` is what an earlier attempt left, or None.
@@ -60,9 +82,9 @@ class Poster:
         if isinstance(outcome, Done):
             await self._posted(claim, post, place, str(outcome.data["ts"]))
             return
-        if isinstance(outcome, Refused) and not post.private and outcome.error in messages.UNREACHABLE:
-            raise Unreachable(outcome.error)
-        if isinstance(outcome, Refused) and post.private:
+        if isinstance(outcome, Refused) and not post.private and self._out_of_bounds(claim.run_id, outcome.error):
+            raise Unreachable(messages.OUT_OF_BOUNDS)
+        if isinstance(outcome, Refused) and post.private and outcome.error not in BROKEN_TOKEN:
             log.error("the requester cannot be told", run=claim.run_id, why=outcome.error)
             await self._posted(claim, post, place, "")
             return
@@ -109,6 +131,12 @@ class Poster:
             bare = {k: v for k, v in payload.items() if k != "blocks"}
             outcome = await call(team, "chat.postMessage", bare, priority=_priority(post))
         return outcome
+
+    def _out_of_bounds(self, run_id: str, error: str) -> bool:
+        """Whether a place has refused for so long, with no word about the token, that nothing more is to come."""
+        if error in BROKEN_TOKEN or error in messages.UNREACHABLE:
+            return False
+        return self.db.now() >= self._refused.setdefault(run_id, self.db.now()) + GIVE_UP_S
 
     async def _place(self, known: Known, post: Post) -> Json:
         if post.private:
@@ -175,6 +203,8 @@ def raise_for(outcome: Outcome) -> None:
     if isinstance(outcome, Refused):
         if outcome.error in messages.UNREACHABLE:
             raise Unreachable(outcome.error)
+        if outcome.error in BROKEN_TOKEN:
+            raise OperatorMustFix(messages.BROKEN_TOKEN.format(error=outcome.error))
         raise OperatorMustFix(f"Slack refused: {outcome.error}.")
     wait = outcome.retry_after if isinstance(outcome, NotSent) else RETRY_S
     raise DependencyFailed(f"Slack did not answer: {outcome}", retry_after=wait)

@@ -5,14 +5,12 @@ Once a link has served, its message says so and leads nowhere any more.
 
 from __future__ import annotations
 
-import structlog
-
-from bot.errors import DependencyFailed
+from bot.errors import DependencyFailed, OperatorMustFix
 from bot.slack import messages
 from bot.slack.blocks import Post
 from bot.slack.cards import Block, context, section
 from bot.slack.mrkdwn import link
-from bot.slack.posting import RETRY_S, Poster
+from bot.slack.posting import Poster
 from bot.slack.rows import known, op_of
 from bot.slack.scheduler import Scheduler
 from bot.store import links
@@ -20,8 +18,6 @@ from bot.store.database import Database
 from bot.store.leases import Claim
 from bot.store.links import Link
 from bot.store.vault import Vault
-
-log = structlog.get_logger()
 
 OVER = {
     "answered": "Done: the work in the thread goes on.",
@@ -50,9 +46,9 @@ class PrivateLinks:
                         await self._poster.update(claim, row, post)
                 elif row is not None or status == "pending":
                     await self._poster.post(claim, about, post, row)
-        except DependencyFailed as error:
-            log.warning("slack is not answering", run=claim.run_id, why=str(error))
-            return self._db.now() + (error.retry_after or RETRY_S)
+        except (DependencyFailed, OperatorMustFix) as error:
+            return self._poster.again(claim.run_id, error)
+        self._poster.shown(claim.run_id)
         return None
 
     def _post(self, one: Link, status: str) -> Post:

@@ -7,10 +7,14 @@ import html
 import re
 from dataclasses import dataclass
 
+from bot.slack import ways_words as words
 from bot.types import Json, Request
 
 ORDINARY = ("", "file_share", "thread_broadcast")  # message subtypes that a person wrote to be read
 KEY_MAX = 64
+FORWARDED_MOST = 10  # messages that one message forwards
+BLOCKS_DEEP = 12
+_SHARES = {"is_share", "is_msg_unfurl", "message_blocks"}
 
 STOPS = ("x", "negative_squared_cross_mark", "octagonal_sign", "no_entry", "no_entry_sign")  # reactions
 APPROVES = ("white_check_mark", "heavy_check_mark", "ballot_box_with_check")
@@ -38,6 +42,7 @@ _CONTROL = re.compile(
     + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items())
     + r")(?:\s+(?P<run>run-[0-9a-f]{4,}))?\s*[.!?]*$"
 )
+_BARE = re.compile(r"(?i)^(?:stop|pause|resume|status)(?:\s+run-[0-9a-f]{4,})?\s*[.!?]*$")
 _SMALL_TALK = re.compile(
     r"(?i)^[\s,.!]*(?:(?:ok(?:ay)?|thanks?(?:\s+you)?(?:\s+(?:all|so\s+much|a\s+lot))?|thx|great|nice|perfect|good|cool|super|"
     r"awesome|got\s+it|sounds\s+good|well\s+done|good\s+(?:job|work)|lgtm|lol|:[a-z0-9_+'-]+:|[^\w\s@#,.!:])[\s,.!]*)*$"
@@ -80,9 +85,6 @@ def from_event(body: Json, bot_user: str) -> Request | Ignored:
     else:
         return Ignored("a message to others")
     files = attached(event)
-    text = same_verb(clean(raw, bot_user))
-    if not text and files and asked == "reply":
-        text = f"Attached: {', '.join(file['name'] for file in files)}"
     return Request(
         team=team_of(body),
         channel=channel,
@@ -90,7 +92,7 @@ def from_event(body: Json, bot_user: str) -> Request | Ignored:
         key=ts,
         kind=asked,
         user=user,
-        text=text,
+        text=same_verb(whole(event, bot_user)),
         event_id=words_of(body.get("event_id"))[:KEY_MAX],
         files=files,
     )
@@ -120,18 +122,61 @@ def ts_of(value: object) -> str:
 
 
 def attached(event: Json) -> tuple[Json, ...]:
-    """The files of a message: id, name, size in bytes, media type and address; those that are gone are left out."""
-    return tuple(
-        {
+    """The files of a message and of those it forwards: id, name, size in bytes, media type and address; those that
+    are gone are left out."""
+    found = {
+        id_of(file["id"]): {
             "id": id_of(file["id"]),
             "name": words_of(file.get("name")) or words_of(file.get("title")) or id_of(file["id"]),
             "size": int(file["size"]) if isinstance(file.get("size"), int) else 0,
             "type": words_of(file.get("mimetype")),
             "url": words_of(file.get("url_private_download")) or words_of(file.get("url_private")),
         }
-        for file in map(mapping, listing(event.get("files")))
+        for message in (event, *_shared(event))
+        for file in map(mapping, listing(message.get("files")))
         if id_of(file.get("id")) and file.get("mode") != "tombstone"
-    )
+    }
+    return tuple(found.values())
+
+
+def whole(message: Json, bot_user: str) -> str:
+    """What a message says: its own words, or what is attached when it has none, and the messages it forwards."""
+    told = [clean(words_of(message.get("text")), bot_user)]
+    for one in _shared(message):
+        author = (
+            words_of(one.get("author_name")) or words_of(one.get("author_subname")) or id_of(one.get("author_id"))
+        )
+        text = (
+            clean(words_of(one.get("text")), "") or _drawn(one.get("message_blocks")) or words_of(one.get("fallback"))
+        )
+        if text:
+            told.append(words.forwarded(author, words_of(one.get("from_url")), text))
+    if not any(told) and (files := attached(message)):
+        return words.attached([file["name"] for file in files])
+    return "\n\n".join(part for part in told if part)
+
+
+def _shared(message: Json) -> list[Json]:
+    """The messages that a message forwards; other attachments are apps' own and previews of links."""
+    found = [one for one in map(mapping, listing(message.get("attachments"))) if _SHARES & one.keys()]
+    return [one for one in found if any(one[key] for key in _SHARES & one.keys())][:FORWARDED_MOST]
+
+
+def _drawn(part: object, depth: int = 0) -> str:
+    """The words in blocks, one line for each section."""
+    if depth > BLOCKS_DEEP:
+        return ""
+    if isinstance(part, list):
+        return "".join(_drawn(one, depth + 1) for one in part)
+    one = mapping(part)
+    if isinstance(one.get("text"), str):
+        return clean(one["text"], "") if one.get("type") == "mrkdwn" else str(one["text"])
+    if one.get("type") in ("user", "link", "emoji"):
+        return (
+            f"@{id_of(one.get('user_id'))}" if one["type"] == "user" else words_of(one.get("url") or one.get("name"))
+        )
+    inside = "".join(_drawn(one.get(key), depth + 1) for key in ("message", "blocks", "text", "elements", "fields"))
+    return f"{inside}\n" if str(one.get("type", "")).startswith(("section", "rich_text_")) else inside
 
 
 def from_command(body: Json) -> Request | Ignored:
@@ -192,6 +237,11 @@ def control_word(text: str) -> Word | None:
     return Word(name, (found.group("run") or "").lower())
 
 
+def is_bare(text: str) -> bool:
+    """Whether a word of control stands alone, so that it is meant for Cadre also where people talk to each other."""
+    return bool(_BARE.match(text.strip()))
+
+
 def to_nobody(text: str) -> bool:
     """Whether a plain reply asks nothing of Cadre: thanks and the like, or words to another person by name."""
     return text.startswith("@") or bool(_SMALL_TALK.match(text.strip()))
@@ -225,8 +275,8 @@ def changed(body: Json, bot_user: str) -> Changed | None:
     user = id_of(before.get("user")) or id_of(message.get("user"))
     if not (ts and user and channel and team_of(body)) or message.get("bot_id") or not (deleted or edited):
         return None
-    text, thread = clean(words_of(message.get("text")), bot_user), ts_of(message.get("thread_ts")) or ts
-    return Changed(team_of(body), channel, ts, thread, user, same_verb(text), deleted, edited)
+    thread = ts_of(message.get("thread_ts")) or ts
+    return Changed(team_of(body), channel, ts, thread, user, same_verb(whole(message, bot_user)), deleted, edited)
 
 
 @dataclass(frozen=True)

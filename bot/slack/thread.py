@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import structlog
 from sqlalchemy import update
 
-from bot.errors import DependencyFailed
+from bot.errors import DependencyFailed, OperatorMustFix
 from bot.slack import answers, blocks, notices
 from bot.slack.blocks import Post
 from bot.slack.canvases import Canvases
 from bot.slack.files import Attachment, Files
-from bot.slack.posting import RETRY_S, Poster, Unreachable
+from bot.slack.posting import Poster, Unreachable
 from bot.slack.rows import FILES, Known, give_up, glance, known, op_of
 from bot.slack.scheduler import Done, Priority, Scheduler
 from bot.slack.sessions import Sessions
@@ -21,8 +20,6 @@ from bot.store import schema as t
 from bot.store.database import Database
 from bot.store.leases import Claim
 from bot.types import Json, RunStatus
-
-log = structlog.get_logger()
 
 UPDATE_EVERY_S = 1.5  # between two updates of a card while its run works
 
@@ -54,9 +51,9 @@ class ThreadWriter:
                 await self.db.write(lambda tx: give_up(tx, claim, kind))
                 due, held = await self._show(claim)
             await self._files.bring(claim)
-        except DependencyFailed as error:
-            log.warning("slack is not answering", run=claim.run_id, why=str(error))
-            return self.db.now() + (error.retry_after or RETRY_S)
+        except (DependencyFailed, OperatorMustFix) as error:
+            return self._poster.again(claim.run_id, error)
+        self._poster.shown(claim.run_id)
         if not RunStatus(now_seen["status"]).ended:
             self._shown[claim.run_id] = (now_seen, held or self.db.now() + UPDATE_EVERY_S)
         return due

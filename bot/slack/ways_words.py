@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.coordinator.limits import QUOTED
 from bot.policy.access import Access, Role
 from bot.slack.messages import at, cut, escape
 from bot.types import Json, Person, RunInfo
@@ -29,7 +30,23 @@ def denied(why: str) -> str:
     return WHY_NOT.get(why, WHY_NOT["closed"])
 
 
+FORWARDED_MAX = 8_000  # characters of one forwarded message
 HELD = "I have that, and look up first whether you may ask for it here; the answer comes in this channel."
+
+# -- what came beside the words of a message -------------------------------------------------------------------------
+
+
+def attached(names: list[str]) -> str:
+    """The request of a message that is nothing but files."""
+    return f"Attached: {', '.join(names)}"
+
+
+def forwarded(author: str, link: str, text: str) -> str:
+    """A message that somebody forwarded, below their own words."""
+    about = ", ".join(part for part in (" ".join(author.split()), "".join(link.split())) if part)
+    lines = cut(text, FORWARDED_MAX).splitlines()
+    return "\n".join([f"{QUOTED} ({about}):" if about else f"{QUOTED}:", *(f"> {line}" for line in lines)])
+
 
 # -- the form --------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ SOON_S = 60.0  # a sleep this short gets a timer of its own
 EARLY_S = 0.005  # a timer and a clock need not agree to the last digit
 HANG_S = 15.0  # a loop that does not answer for this long is not coming back
 POISON_AFTER = 5  # activations in a row without a new durable row
+SHOWING = ("thread", "private")  # who only shows: what stands in its way is no failure of the work
+SHOW_AGAIN_S = 60.0
 GATHER_S = {"thread": 0.05}  # kinds that only show: rows that come close together are shown together
 AT_ONCE = 256  # agents at work side by side in one process; more wait in the queue of the engine
 QUEUED = ("agent",)  # who waits there: control and what people see start at once, however many agents are busy
@@ -159,6 +161,9 @@ class Dispatcher:
         held = leases.claim(tx, agent_id, self.owner)
         if held is None:
             return None, None
+        if held.barren > POISON_AFTER and held.kind in SHOWING:
+            leases.sleep(tx, held, held.wake_seq, tx.now() + SHOW_AGAIN_S)
+            return None, None
         if held.barren > POISON_AFTER and self._poisoned is not None:
             self._poisoned(tx, held)
             leases.sleep(tx, held, held.wake_seq)
@@ -252,9 +257,9 @@ class Dispatcher:
             with _outlived(self.db):
                 self._wake_due()
                 self._heal()
-            ticks += 1
-            if ticks % 60 == 0 and self._engine is not None:
-                self._engine.tidy()
+                ticks += 1
+                if ticks % 60 == 0 and self._engine is not None:
+                    self._engine.tidy()
 
     def _wake_due(self) -> None:
         now = self.clock.now()
@@ -291,11 +296,14 @@ class Dispatcher:
 
 @contextlib.contextmanager
 def _outlived(db: Database) -> Iterator[None]:
-    """A database that does not answer now must not end the thread that finds out when it answers again."""
+    """A database that does not answer now must not end the thread that finds out when it answers again, and neither
+    must any other error."""
     try:
         yield
     except db.trouble as error:
         log.warning("the database does not answer", error=str(error))
+    except Exception:
+        log.exception("a turn failed; the next one comes")
 
 
 def _count_swept(tx: Tx, agent_id: str) -> None:

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, bindparam, select
 
 from bot.store.database import Database
 from bot.store.fast import Statement
 from bot.store.leases import Claim
 from bot.store.schema import agent, run
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 LOOK_S = 0.2  # how soon a stop reaches a call in flight
@@ -60,7 +63,12 @@ class Interrupts:
         while self._tasks:
             await asyncio.sleep(LOOK_S)
             at_work = tuple(self._tasks)
-            for claim in await self._db.read(lambda c, held=at_work: _ending(c, held)):  # type: ignore[misc]
+            try:
+                ending = await self._db.read(lambda c, held=at_work: _ending(c, held))  # type: ignore[misc]
+            except self._db.trouble as error:  # a stop that comes meanwhile is found when it answers again
+                log.warning("the database does not answer", error=str(error))
+                continue
+            for claim in ending:
                 for task in self._tasks.get(claim, set()) - self._broken:
                     self._broken.add(task)
                     task.cancel()

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from bot.coordinator import artifacts
+from bot.coordinator.limits import QUOTED
 from bot.store import journal, mail
 from bot.store import schema as t
 from bot.store.database import Database
@@ -195,6 +196,12 @@ def test_a_person_accepts_by_name_and_only_until_the_next_version(team):
 def test_words_that_accept_nothing_accept_nothing(team):
     team.makes("house", "house.json", "two")
     words = "change the press release and the landing page"
+    assert team.db.write_now(lambda tx: artifacts.accept_named(tx, RUN, words, "maya")) == []
+
+
+def test_what_a_forwarded_message_says_accepts_nothing(team):
+    team.makes("house", "house.json", "two")
+    words = f"what does she mean?\n\n{QUOTED} (Ann):\n> keep the press release as it is"
     assert team.db.write_now(lambda tx: artifacts.accept_named(tx, RUN, words, "maya")) == []
 
 

@@ -51,6 +51,18 @@ def test_a_file_attached_to_a_mention_reaches_the_lead(tmp_path):
     scene(tmp_path, play)
 
 
+def test_a_file_without_words_starts_work_and_no_help(tmp_path):
+    async def play(on):
+        await on.act("maya", "upload", channel="cadre", filename="contract.txt", content="the words")
+        run = await on.run()
+        assert run["request"] == "Attached: contract.txt"
+        letter, held = await handed_over(on)
+        assert held == {"contract.txt": b"the words"} and letter["data"]["by"] == "UMAYA"
+        assert [c for c in on.calls("chat.postMessage") if c["text"].startswith("Mention me")] == []
+
+    scene(tmp_path, play)
+
+
 def test_a_file_that_is_too_large_is_named_and_the_request_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "FILE_BYTES", 1 << 19)
 
@@ -175,6 +187,19 @@ def test_what_the_lead_attached_is_in_the_thread_once(tmp_path, monkeypatch, met
             assert (await reply.read()).decode() == "a,b\r\n'=1+1,-2\r\n"  # no spreadsheet computes it
         await on.writer.activate(await on.claim())
         assert len((await shown(on, ts))[1]) == 2
+
+    scene(tmp_path, play, dispatch=False)
+
+
+def test_files_wait_for_a_good_token_like_everything_else(tmp_path):
+    async def play(on):
+        ts = (await on.act("maya", "post", channel="finance", text="review"))["ts"]
+        await finished(on, ts)
+        on.faults.add({"match": "files.getUploadURLExternal", "kind": "refuse", "error": "token_revoked"})
+        claim = await on.claim()
+        assert await on.writer.activate(claim) is not None
+        await on.writer.activate(claim)
+        assert sorted((await shown(on, ts))[0]) == ["page.html", "rows.csv"]
 
     scene(tmp_path, play, dispatch=False)
 

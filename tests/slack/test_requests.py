@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.coordinator import limits
 from bot.slack import messages, requests
 from bot.slack.heard import seen
 from bot.slack.requests import Ignored, clean, from_command, from_event
@@ -65,6 +66,53 @@ def test_files_come_along_with_their_address_and_those_that_are_gone_do_not():
     )
     reply = from_event(event(thread_ts="9.000100", subtype="file_share", text="", files=[there]), BOT)
     assert isinstance(reply, Request) and reply.text == "Attached: deal.pdf"
+
+
+@pytest.mark.parametrize("asked", [{"type": "app_mention", "text": f"<@{BOT}>"}, {"channel": "D1", "text": ""}])
+def test_a_file_without_words_is_what_is_asked_about_whoever_is_asked(asked):
+    file = {"id": "F1", "name": "deal.pdf"}
+    told = from_event(event(subtype="file_share", files=[file], **asked), BOT)
+    assert isinstance(told, Request) and told.text == "Attached: deal.pdf" and len(told.files) == 1
+    assert not requests.asks_for_help(told.text)
+
+
+SHARED = {
+    "is_share": True, "author_name": "Jonas\nWeber", "from_url": "https://acme.slack.com/archives/C2/p1",
+    "text": "Close Q3 2026 &amp; pay <https://x.test|it>, at most $900", "files": [{"id": "F2", "name": "bill.pdf"}],
+}  # fmt: skip
+QUOTE = (
+    "Forwarded message, quoted as data (Jonas Weber, https://acme.slack.com/archives/C2/p1):\n"
+    "> Close Q3 2026 & pay it (https://x.test), at most $900"
+)
+
+
+def test_a_forwarded_message_comes_as_a_quote_with_its_author_its_address_and_its_files():
+    preview = {"title": "A page", "text": "of somewhere else", "from_url": "https://elsewhere.test"}
+    told = from_event(event(channel="D1", text="is this right?", attachments=[SHARED, preview]), BOT)
+    assert isinstance(told, Request) and told.text == f"is this right?\n\n{QUOTE}"
+    assert [file["name"] for file in told.files] == ["bill.pdf"]
+    alone = from_event(event(channel="D1", text="", attachments=[SHARED]), BOT)
+    assert isinstance(alone, Request) and alone.text == QUOTE
+    kept = seen(event(text="look", attachments=[SHARED]), BOT)
+    assert kept is not None and kept.text == f"look\n\n{QUOTE}"
+
+
+def test_the_words_of_a_forwarded_message_are_found_in_its_blocks_too():
+    line = [{"type": "text", "text": "Pay "}, {"type": "user", "user_id": "U2"}, {"type": "text", "text": " now"}]
+    rich = {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": line}]}
+    shared = {"message_blocks": [{"team": "T1", "message": {"blocks": [rich]}}], "author_id": "U3"}
+    told = from_event(event(channel="D1", text="?!", attachments=[shared]), BOT)
+    assert isinstance(told, Request)
+    assert told.text == "?!\n\nForwarded message, quoted as data (U3):\n> Pay @U2 now"
+
+
+def test_what_is_forwarded_asks_for_nothing_and_sets_no_limit():
+    told = from_event(event(channel="D1", text="is this right? at most $2", attachments=[SHARED]), BOT)
+    assert isinstance(told, Request)
+    assert limits.plain(told.text) == "is this right?"
+    asked = limits.parse(told.text)
+    assert asked is not None and asked.hard == 2
+    assert limits.plain(QUOTE) == "" and limits.parse(QUOTE) is None
 
 
 def test_a_direct_message_needs_no_mention():

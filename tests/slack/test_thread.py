@@ -216,6 +216,63 @@ def test_when_the_thread_cannot_be_reached_the_requester_is_told_privately(tmp_p
     scene(tmp_path, play)
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_token_that_slack_refuses_ends_nothing_and_all_is_shown_once_it_is_good_again(tmp_path, ended):
+    async def play(on):
+        ts = await asked(on, **({"status": "done", "summary": "All ties out."} if ended else {}))
+        claim = await on.claim()
+        good, on.scheduler.client.token = on.scheduler.client.token, "xoxb-revoked"
+        waits = []
+        for _ in range(9):
+            waits.append(await on.writer.activate(claim) - on.db.now())
+            on.clock.advance(waits[-1])
+        assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60], abs=0.1)
+        on.clock.advance(2 * posting.GIVE_UP_S)
+        assert await on.writer.activate(claim) is not None
+        assert (await on.run())["status"] == ("done" if ended else "working")
+        on.scheduler.client.token = good
+        await on.writer.activate(claim)
+        assert len([m for m in await on.thread("finance", ts) if m.get("bot_id")]) == (2 if ended else 1)
+        assert (await rows(on))["ack"]["status"] == "done"
+
+    scene(tmp_path, play)
+
+
+def test_what_is_private_waits_for_a_good_token_too(tmp_path):
+    async def play(on):
+        await asked(on)
+        await on.act("maya", "leave", channel="finance", user="cadre")
+        claim = await on.claim()
+        for method in ("conversations.open", "chat.postMessage"):
+            match = {"name": method, "contains": "UMAYA"}
+            on.faults.add({"match": match, "kind": "refuse", "error": "token_revoked"})
+        assert await on.writer.activate(claim) is not None
+        await on.writer.activate(claim)
+        (told,) = [m for m in on.calls("chat.postMessage") if m["channel"].startswith("D")]
+        assert "not a member of <#CFINANCE>" in told["text"]
+
+    scene(tmp_path, play)
+
+
+def test_a_place_that_goes_on_refusing_is_told_to_the_requester_privately(tmp_path):
+    async def play(on):
+        await asked(on, status="done", summary="All ties out.")
+        refusal = {"kind": "refuse", "error": "restricted_action_thread_only", "rate": 1}
+        on.faults.add({"match": {"name": "chat.postMessage", "contains": "thread_ts"}, **refusal})
+        claim = await on.claim()
+        assert await on.writer.activate(claim) is not None
+        on.clock.advance(posting.GIVE_UP_S / 2)
+        assert await on.writer.activate(claim) is not None
+        assert "private" not in await rows(on)
+        on.clock.advance(posting.GIVE_UP_S / 2)
+        await on.writer.activate(claim)
+        (told,) = [c for c in on.calls("chat.postMessage") if c["channel"].startswith("D")]
+        assert "I may not post in <#CFINANCE>" in told["text"] and "All ties out." in told["text"]
+        assert (await on.run())["status"] == "done"
+
+    scene(tmp_path, play)
+
+
 def test_a_scheduled_answer_stands_alone_in_the_channel(tmp_path):
     async def play(on):
         await on.make_run(kind="schedule", thread="", request="digest this channel")

@@ -52,7 +52,14 @@ def kinds(connection):
         (["jonas"], "maya", "I think so, too", False),  # among people
         (["jonas"], "maya", "@cadre only the sales part", True),
         (["jonas"], "jonas", "@cadre only the sales part", True),
-        (["jonas"], "jonas", "stop", True),  # a word of control counts from anyone, at once
+        (["jonas"], "jonas", "stop", True),  # a bare word of control counts from anyone, at once
+        ([], "jonas", "Status?", True),
+        ([], "jonas", "never mind, thanks", False),  # the softer ones are for people among people
+        (["jonas"], "maya", "hold on", False),
+        (["jonas"], "maya", "why?", False),
+        (["jonas"], "maya", "resume", False),  # nothing is paused
+        (["jonas"], "jonas", "@cadre cancel that", True),
+        ([], "maya", "never mind, thanks", True),
     ],
 )
 def test_in_a_thread_it_answers_who_speaks_to_it(tmp_path, before, who, text, heard):

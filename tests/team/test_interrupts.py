@@ -6,7 +6,8 @@ import asyncio
 import time
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, text, update
+from structlog.testing import capture_logs
 
 from bot.store import board, leases
 from bot.store import schema as t
@@ -72,3 +73,23 @@ def test_a_call_in_flight_breaks_off_for_those_who_are_ended_and_for_nobody_else
                 await forever[1]
 
     asyncio.run(scenario())
+
+
+def test_a_stop_breaks_off_a_call_though_the_database_failed_while_it_ran(db):
+    async def scenario():
+        ann = await db.write(lambda tx: leases.claim(tx, "run-1/ann", "w"))
+        call = asyncio.create_task(Interrupts(db).guard(ann, asyncio.Event().wait()))
+        with capture_logs() as told:
+            await db.write(lambda tx: tx.execute(text("ALTER TABLE agent RENAME TO away")))
+            while not told:
+                await db.read(lambda c: None)
+        await db.write(lambda tx: tx.execute(text("ALTER TABLE away RENAME TO agent")))
+        await db.write(stopped_run)
+        with pytest.raises(Stopped):
+            await call
+
+    async def within():
+        async with asyncio.timeout(20):
+            await scenario()
+
+    asyncio.run(within())
