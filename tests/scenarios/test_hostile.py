@@ -124,6 +124,9 @@ def attempts(target, body):
             call("list_files", {"below": path}),
         ]
         turns += [[*reads, *writes]] if path in outside else [reads, writes]
+    turns.append(
+        [call("stop_agent", {"name": "mole", "reason": "It has nothing to do."})]
+    )  # an answer does not count while others are at work
     turns += [[call("finish", {"status": "done", "summary": "done", "outputs": [path]})] for path in outside]
     known = {"at": target.secret, "folder": target.secret.parent, "db": target.home / "cadre.db", "port": target.port}
     turns.append([call("query_table", {"sql": q.format(**known), "tables": {"t": "own.csv"}}) for q in QUERIES])

@@ -348,7 +348,7 @@ def test_a_claim_runs_out_when_its_owner_shows_no_sign_of_life(tmp_path):
             [spawn("one", task="a"), call("wait", {"from": ["one"]})],
             [finish()],
         ],
-        "one": [[call("wait", {"from": ["lead"]})], [finish()]],
+        "one": [[call("wait", {"from": ["lead"], "minutes": 60})], [finish()]],  # else two wait for each other
     }
 
     async def scenario():
