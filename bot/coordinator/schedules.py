@@ -17,7 +17,7 @@ from bot.policy.access import Access, Role
 from bot.store import people
 from bot.store import schema as t
 from bot.store.database import Tx
-from bot.types import Person, Request
+from bot.types import Request
 
 log = structlog.get_logger()
 
@@ -75,8 +75,7 @@ def tick(tx: Tx, access: Access) -> float | None:
 
 def _may_ask(tx: Tx, row: Any, access: Access) -> bool:
     """By what is known of the owner; somebody who has never been looked up is let in by name or not at all."""
-    known = people.get(tx.connection, row["team_id"], row["owner"])
-    person = known.person if known is not None else Person(row["owner"], "member")
+    person = people.known(tx.connection, row["team_id"], row["owner"])
     return access.role(person, row["channel"]) >= Role.ASK
 
 

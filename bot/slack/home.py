@@ -232,8 +232,7 @@ def _concerns(connection: Connection, access: Access, person: Person, row: Any) 
 
 def _approves(connection: Connection, access: Access, team: str, user: str, channel: str) -> bool:
     """Whether somebody's role approves in a channel."""
-    known = people.get(connection, team, user)
-    return access.role(known.person if known else Person(user, "member"), channel) >= Role.APPROVE
+    return access.role(people.known(connection, team, user), channel) >= Role.APPROVE
 
 
 def _link(connection: Connection, run: Json, row: Any) -> str:

@@ -16,12 +16,14 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.context.async_context import AsyncBoltContext
 
+from bot.errors import CadreError
 from bot.policy.access import Access
 from bot.slack import delegate, document_words, heard, home, messages, requests
 from bot.slack import ways_words as words
 from bot.slack.door import Door
 from bot.slack.home import Homes
 from bot.slack.inbox import TAKEN, Inbox
+from bot.slack.posting import EARLIER_S, Unreachable, find
 from bot.slack.scheduler import Done, NotSent, Priority, Scheduler, Unclear
 from bot.slack.taken import Taken
 from bot.store import people
@@ -283,21 +285,14 @@ class Listeners:
     async def _may_be_there(self, team: str, payload: Json) -> bool:
         """Whether a post whose answer was lost is in its place, or that cannot be told. What one person sees alone
         cannot be looked up, and twice is better than never."""
-        op = requests.mapping(requests.mapping(payload.get("metadata")).get("event_payload")).get("op")
-        if not op or not payload["channel"].startswith(("C", "G", "D")):
+        if "metadata" not in payload or not payload["channel"].startswith(("C", "G", "D")):
             return False
-        query: Json = {"channel": payload["channel"], "limit": THREAD_MOST, "include_all_metadata": True}
-        method = "conversations.history"
-        if payload.get("thread_ts"):
-            method, query["ts"] = "conversations.replies", payload["thread_ts"]
-        told = await self.scheduler.call(team, method, query, priority=Priority.UPDATE)
-        return not isinstance(told, Done) or any(op_of(one) == op for one in requests.listing(told.data["messages"]))
-
-
-def op_of(message: object) -> str:
-    """The key that a message of ours carries, or ""."""
-    told = requests.mapping(requests.mapping(message).get("metadata")).get("event_payload")
-    return requests.words_of(requests.mapping(told).get("op"))
+        place: Json = {key: payload[key] for key in ("channel", "thread_ts") if key in payload}
+        op = payload["metadata"]["event_payload"]["op"]
+        try:
+            return bool(await find(self.scheduler, team, op, place, since=self.db.now() - EARLIER_S))
+        except (CadreError, Unreachable):
+            return True
 
 
 def prompts(channel: str) -> Json:

@@ -26,6 +26,7 @@ SETTLE_S = 0.75  # how long Slack may take to show what it accepted
 RETRY_S = 1.0
 ATTEMPTS = 3  # at one message in one activation
 PAGE, PAGES_MAX = 200, 10
+EARLIER_S = 600.0  # before the time of ours from which on a post is looked for: clocks differ
 UPDATE_TEXT_MAX = 3_900  # chat.update refuses more than 4,000
 AGAIN_MAX_S = 60.0  # between two tries while Slack refuses
 GIVE_UP_S = 600.0  # a place that refuses for so long is given up
@@ -176,26 +177,28 @@ class Poster:
         return True
 
     async def _find(self, known: Known, op: str, place: Json) -> list[Json]:
-        """Messages that carry this operation's key, oldest first."""
-        method, query = "conversations.history", {"channel": place["channel"], "limit": PAGE}
-        if "thread_ts" in place:
-            method, query = "conversations.replies", {**query, "ts": place["thread_ts"]}
-        else:
-            query["oldest"] = f"{known.run['created_at'] - 600:.6f}"
-        found: list[Json] = []
-        for _ in range(PAGES_MAX):
-            outcome = await self.scheduler.call(known.run["team_id"], method, {**query, "include_all_metadata": True})
-            if not isinstance(outcome, Done):
-                raise_for(outcome)
-                break
-            for message in outcome.data.get("messages", []):
-                if _told(message).get("op") == op:
-                    found.append(message)
-            cursor = (outcome.data.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                break
-            query["cursor"] = cursor
-        return sorted(found, key=lambda message: float(message["ts"]))
+        return await find(self.scheduler, known.run["team_id"], op, place, since=known.run["created_at"] - EARLIER_S)
+
+
+async def find(scheduler: Scheduler, team: str, op: str, place: Json, *, since: float) -> list[Json]:
+    """Messages that carry this operation's key, oldest first. Raises as `raise_for` when Slack does not say."""
+    method, query = "conversations.history", {"channel": place["channel"], "limit": PAGE}
+    if "thread_ts" in place:
+        method, query = "conversations.replies", {**query, "ts": place["thread_ts"]}
+    else:
+        query["oldest"] = f"{since:.6f}"
+    found: list[Json] = []
+    for _ in range(PAGES_MAX):
+        outcome = await scheduler.call(team, method, {**query, "include_all_metadata": True})
+        if not isinstance(outcome, Done):
+            raise_for(outcome)
+            break
+        found += [message for message in outcome.data.get("messages", []) if _told(message).get("op") == op]
+        cursor = (outcome.data.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            break
+        query["cursor"] = cursor
+    return sorted(found, key=lambda message: float(message["ts"]))
 
 
 def raise_for(outcome: Outcome) -> None:

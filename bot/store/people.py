@@ -28,6 +28,12 @@ def get(connection: Connection, team: str, user: str) -> Learned | None:
     return Learned(Person(user, row["kind"], tuple(row["groups"]), row["name"]), row["learned_at"])
 
 
+def known(connection: Connection, team: str, user: str) -> Person:
+    """Who somebody is as it was learned last, else a member."""
+    found = get(connection, team, user)
+    return found.person if found is not None else Person(user, "member")
+
+
 def keep(tx: Tx, team: str, person: Person) -> None:
     """Write down who somebody is, in place of what was known before."""
     tx.execute(delete(st.person).where(st.person.c.team_id == team, st.person.c.user == person.id))

@@ -13,6 +13,7 @@ from bot.store.database import Database
 from bot.store.fast import Statement
 from bot.store.leases import Claim
 from bot.store.schema import agent, run
+from bot.types import RunStatus
 
 log = structlog.get_logger()
 
@@ -84,4 +85,4 @@ def _ending(connection: Connection, held: tuple[Claim, ...]) -> list[Claim]:
 
 
 def _over(control: str, status: str) -> bool:
-    return control == "stop" or status in ("done", "failed", "stopped")
+    return control == "stop" or RunStatus(status).ended

@@ -1,6 +1,6 @@
 """The host of MCP servers: configuration, connections that restart, tools and calls."""
 
-from .config import ServerConfig, alias_of, read_config
+from .config import ServerConfig, read_config
 from .content import Attachment, CallResult, ToolInfo
 from .errors import (
     AuthorizationRequired,
@@ -70,7 +70,6 @@ __all__ = [
     "ToolInfo",
     "UnknownOutcome",
     "UnknownTool",
-    "alias_of",
     "changes",
     "read_config",
 ]

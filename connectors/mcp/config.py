@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 from urllib.parse import SplitResult, urlsplit
 
@@ -53,11 +53,6 @@ class _Unusable(Exception):
     pass
 
 
-def alias_of(name: str) -> str:
-    """How an entry's server is called in the names of its tools."""
-    return _NOT_A_NAME.sub("-", name).strip("-")
-
-
 def read_config(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
     """Reads `{"mcpServers": {alias: {command, args, env} | {url, headers, oauth}}}`; `${VAR}` is of `environ`."""
     problems: list[str] = []
@@ -69,13 +64,13 @@ def read_config(data: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
         return Config((), (*problems, "mcpServers is not a mapping of names to servers."))
     servers: dict[str, ServerConfig] = {}
     for name, entry in entries.items():
-        alias = alias_of(str(name))
+        alias = _NOT_A_NAME.sub("-", str(name)).strip("-")
         try:
             if not alias or alias in servers:
                 raise _Unusable("its name is empty or taken once it is written with letters, digits and -")
             if not isinstance(entry, Mapping):
                 raise _Unusable("its entry is not a mapping")
-            servers[alias] = _Entry(alias, entry, environ).server()
+            servers[alias] = replace(_Entry(alias, entry, environ).server(), name=str(name))
         except _Unusable as error:
             problems.append(f"MCP server {name}: {error}.")
             continue

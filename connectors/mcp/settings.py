@@ -47,6 +47,7 @@ class ServerConfig:
     """One server: a command to start, or an address to reach."""
 
     alias: str
+    name: str = ""  # as its entry in the configuration is called
     transport: Transport = "stdio"
     command: str | None = None
     args: tuple[str, ...] = ()

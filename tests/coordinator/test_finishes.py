@@ -27,6 +27,16 @@ OPEN_TASK = {
 NOTES = call("write_file", {"path": "o.md", "text": "What was found."})
 
 
+def ran(tmp_path, script, **options):
+    """One request from start to end."""
+
+    async def scenario():
+        async with worker(tmp_path, script, **options) as here:
+            return await here.ended(await here.ask())
+
+    return asyncio.run(scenario())
+
+
 def calls_of(view, agent, name):
     return [c for c in view.tool_calls if (c.agent, c.name) == (agent, name)]
 
@@ -64,11 +74,7 @@ def test_nobody_writes_to_a_verifier_and_it_writes_to_nobody(tmp_path):
         steps = [[planned({"id": "a", "owner": "lead"})], [NOTES], [send("verifier1", "be kind")]]
         return steps[turns(body)] if turns(body) < len(steps) else [finish(outputs=["o.md"])]
 
-    async def scenario():
-        async with worker(tmp_path, script, fresh_eyes=False) as here:
-            return await here.ended(await here.ask())
-
-    view = asyncio.run(scenario())
+    view = ran(tmp_path, script, fresh_eyes=False)
     assert view.run.status == "done"
     assert "judges alone" in heard[1]
     assert view.messages == ()
@@ -160,11 +166,7 @@ def test_what_the_lead_did_itself_goes_back_when_its_criterion_does_not_hold(tmp
         steps = [[planned({"id": "a", "owner": "lead"})], [NOTES]]
         return steps[turns(body)] if turns(body) < len(steps) else [finish(outputs=["o.md"])]
 
-    async def scenario():
-        async with worker(tmp_path, script, fresh_eyes=False) as here:
-            return await here.ended(await here.ask())
-
-    view = asyncio.run(scenario())
+    view = ran(tmp_path, script, fresh_eyes=False)
     assert view.run.status == "done"
     assert [c.status for c in calls_of(view, "lead", "finish")] == ["failed", "done"]
 
@@ -199,11 +201,7 @@ def test_a_lead_that_never_waits_fails_in_the_end_and_who_was_at_work_was_stoppe
             return [call("wait", {"from": ["lead"]})]
         return [spawn("one")] if turns(body) == 0 else [finish()]
 
-    async def scenario():
-        async with worker(tmp_path, script) as here:
-            return await here.ended(await here.ask())
-
-    view = asyncio.run(scenario())
+    view = ran(tmp_path, script)
     assert (view.run.status, view.run.error["kind"]) == ("failed", "verification")
     assert "Still at work: one" in view.run.error["message"]
     assert {a.name: a.status for a in view.agents} == {"lead": "stopped", "one": "stopped"}
@@ -223,11 +221,7 @@ def test_mail_that_the_lead_has_not_read_brings_its_answer_back(tmp_path):
         steps = [[spawn("scout")], [call("wait", {"from": ["scout"]})]]
         return steps[turns(body)] if turns(body) < 2 else [finish(reply="There is no risk.")]
 
-    async def scenario():
-        async with worker(tmp_path, script, model_name="claude-x") as here:
-            return await here.ended(await here.ask())
-
-    view = asyncio.run(scenario())
+    view = ran(tmp_path, script, model_name="claude-x")
     assert view.run.status == "done"
     assert "risk" in view.summary_text and "no risk" not in view.summary_text
     assert all(m.delivered_at for m in view.messages)

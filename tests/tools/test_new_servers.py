@@ -82,8 +82,10 @@ def test_a_name_that_is_written_otherwise_keeps_the_rules_of_its_entry(tmp_path)
     (tmp_path / "gate").touch()
     run = {"command": sys.executable, "args": [str(tmp_path / "server.py"), str(tmp_path / "gate")]}
     servers = {
+        "my/server": 7,
         "my_server": {**run, "x-cadre": {"channels": ["C0FINANCE"], "approval": {"ask": ["*"]}}},
         "my server": {**run, "trusted": True},
+        "my.server": 7,
     }
 
     async def scenario(registry):

@@ -8,9 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import structlog
+
 from bot.store import journal
 from bot.store.database import Tx
 from bot.tools.base import ToolContext
+
+log = structlog.get_logger()
 
 TELL_S = 2.0  # between two rows about one call
 MOST = 300  # characters of a server's words
@@ -40,7 +44,9 @@ async def telling(ctx: ToolContext, alias: str) -> AsyncIterator[Callable[[float
         yield on_progress
     finally:
         if writing is not None:
-            await writing
+            await asyncio.wait({writing})
+            if not writing.cancelled() and (error := writing.exception()) is not None:
+                log.warning("what a server said was not kept", server=alias, error=str(error))  # the call goes on
 
 
 def _share(done: float, total: float | None) -> str:

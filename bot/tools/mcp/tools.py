@@ -41,7 +41,6 @@ from connectors.mcp import (
     QuestionLost,
     SignIn,
     ToolInfo,
-    alias_of,
 )
 
 log = structlog.get_logger()
@@ -77,10 +76,8 @@ class McpTools:
         )  # fmt: skip
         for problem in self.host.problems:
             log.error("mcp configuration", problem=problem)
-        entries: dict[str, Any] = {}
-        for name, entry in told.items():  # of two that are called alike the first counts, as in the host
-            entries.setdefault(alias_of(name), entry)
-        policies = {alias: read_policy(alias, dict(entries[alias])) for alias in self.host.aliases}
+        names = {alias: self.host.config(alias).name for alias in self.host.aliases}
+        policies = {alias: read_policy(alias, dict(told[name])) for alias, name in names.items()}
         fingerprints = {alias: self.host.config(alias).fingerprint for alias in self.host.aliases}
         self.catalogue = Catalogue(db, self.host, policies, fingerprints, eras, self._changed)
         self._db = db

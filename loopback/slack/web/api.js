@@ -22,6 +22,15 @@ export const getView = (channel, as) => request(`/_local/view?${query({ channel,
 export const getThread = (channel, ts, as) => request(`/_local/thread?${query({ channel, ts, as })}`);
 export const getCanvas = (canvas, as) => request(`/_local/canvas?${query({ canvas, as })}`);
 export const getLog = (since, wait) => request(`/_local/log?${query({ since, wait_s: wait || null })}`);
+/** Who the reader was the last time, if the browser keeps it. */
+export function remembered() {
+  try {
+    return localStorage.getItem("as");
+  } catch {
+    return null; // storage may be switched off
+  }
+}
+
 export const act = (body) => request("/_local/act", { method: "POST", body: JSON.stringify(body) });
 
 /** The Web API of the local server with a person's own token. */

@@ -1,6 +1,6 @@
 // The local workspace: what is open, what was fetched, and what a person does.
 
-import { act, follow, getState, getThread, getView, webApi } from "./api.js";
+import { act, follow, getState, getThread, getView, remembered, webApi } from "./api.js";
 import { decode, encode } from "./composer.js";
 import { deleteDialog, editDialog, toast } from "./dialogs.js";
 import { byId } from "./dom.js";
@@ -62,14 +62,6 @@ function findChannel(wanted) {
 
 function findUser(wanted) {
   return model.users.get(wanted) || [...model.users.values()].find((user) => user.name === wanted);
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem("as");
-  } catch {
-    return null; // storage may be switched off
-  }
 }
 
 function goToAddress() {

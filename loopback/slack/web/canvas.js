@@ -1,6 +1,6 @@
 // A canvas on a page of its own, as one person may read it, kept up to date.
 
-import { follow, getCanvas, getState } from "./api.js";
+import { follow, getCanvas, getState, remembered } from "./api.js";
 import { byId, h } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { setClock } from "./mentions.js";
@@ -8,14 +8,6 @@ import { setClock } from "./mentions.js";
 const id = location.pathname.split("/").pop();
 const ctx = { users: new Map(), channels: new Map(), me: null, below: 1, openChannel: (channel) => location.assign(`/?${new URLSearchParams({ channel, as: ctx.me })}`) };
 let shown = "";
-
-function remembered() {
-  try {
-    return localStorage.getItem("as");
-  } catch {
-    return null; // storage may be switched off
-  }
-}
 
 function reader() {
   const wanted = new URLSearchParams(location.search).get("as") || remembered();
