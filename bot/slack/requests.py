@@ -169,6 +169,8 @@ def _drawn(part: object, depth: int = 0) -> str:
     if isinstance(part, list):
         return "".join(_drawn(one, depth + 1) for one in part)
     one = mapping(part)
+    if not one:  # nothing is not looked into: five keys at twelve depths would be millions of looks
+        return ""
     if isinstance(one.get("text"), str):
         return clean(one["text"], "") if one.get("type") == "mrkdwn" else str(one["text"])
     if one.get("type") in ("user", "link", "emoji"):
