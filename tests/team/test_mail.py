@@ -60,9 +60,10 @@ def test_what_is_long_belongs_into_a_file(tmp_path):
         "lead": [
             [spawn("one")],
             [send("one", "x" * (mail.TEXT_MAX + 1)), send("one", "y", data={"z": "z" * mail.DATA_MAX})],
+            [call("stop_agent", {"name": "one", "reason": "nothing for it"})],
             [finish()],
         ],
-        "one": [[call("wait", {})], [finish()]],
+        "one": [[call("wait", {})]],
     }
     view, _, seen = run(tmp_path, parts)
     assert seen["lead"][2].count("Write the rest into a file") == 2
@@ -241,11 +242,16 @@ def test_two_agents_who_wait_for_each_other_are_told_while_a_third_still_works(t
 
 def test_a_wait_with_a_limit_ends_by_itself(tmp_path):
     parts = {
-        "lead": [[spawn("one")], [call("wait", {"from": ["one"], "minutes": 0.01})], [finish()]],
-        "one": [[call("wait", {"from": ["lead"]})], [finish()]],
+        "lead": [
+            [spawn("one")],
+            [call("wait", {"from": ["one"], "minutes": 0.01})],
+            [call("stop_agent", {"name": "one", "reason": "too late"})],
+            [finish()],
+        ],
+        "one": [[call("wait", {"from": ["lead"]})]],
     }
-    _, _, seen = run(tmp_path, parts)
-    assert "Nobody wrote in time" in seen["lead"][2]
+    view, _, seen = run(tmp_path, parts)
+    assert "Nobody wrote in time" in seen["lead"][2] and view.run.status == "done"
 
 
 def test_mail_that_came_before_a_crash_ends_a_wait_that_was_asked_for_and_not_yet_begun(tmp_path):
