@@ -130,7 +130,7 @@ def front_matter(place: Path) -> tuple[Json, str]:
     if head is None:
         raise OperatorMustFix(f"{place} does not begin with a YAML front matter between --- lines.")
     try:
-        meta = yaml.safe_load(head[1])
+        meta = yaml.load(head[1], Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise OperatorMustFix(f"{place}: the front matter is not YAML: {error}") from error
     if not isinstance(meta, dict) or "name" not in meta:
@@ -237,7 +237,7 @@ def _load(place: Path) -> Skill:
     beside = place.parent / "playbook.yml"
     if beside.is_file():
         try:
-            playbook = yaml.safe_load(beside.read_text(encoding="utf-8")) or {}
+            playbook = yaml.load(beside.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
         except yaml.YAMLError as error:
             raise OperatorMustFix(f"{beside} is not YAML: {error}") from error
     return Skill(str(meta["name"]), str(meta.get("description", "")), text, place.parent, playbook)

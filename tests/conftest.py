@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import garbage
 from bot.slack import lint
 from loopback.slack.fidelity import SAMPLES, VIOLATIONS
 
@@ -17,6 +18,7 @@ RECORDED = Path(__file__).parents[2] / "shared" / "data" / "slack-payloads" / "s
 
 
 def pytest_configure(config):
+    garbage.look_seldom()  # as the product does
     config.addinivalue_line("markers", "sends_wrong: the test calls Slack wrongly on purpose")
 
 

@@ -63,6 +63,7 @@ def build_app(
 ) -> Surface:
     """The app for one workspace. `scheduler` holds the client that every call goes through."""
     app = AsyncApp(
+        name="cadre",  # or it looks for one in the source of every frame of the stack
         client=scheduler.client,
         signing_secret=signing_secret or None,
         request_verification_enabled=bool(signing_secret),

@@ -81,8 +81,7 @@ class Tool:
 
     def definition(self) -> Json:
         """The tool as the Messages API takes it."""
-        schema = _tidy(self.args.model_json_schema()) if self.args else self.schema
-        return {"name": self.name, "description": self.description, "input_schema": schema}
+        return {"name": self.name, "description": self.description, "input_schema": self._input_schema}
 
     def parse(self, raw: Json) -> Any:
         """The arguments, checked. Raises ModelMustRetry naming each that is wrong."""
@@ -96,6 +95,10 @@ class Tool:
                 f"{'.'.join(str(p) for p in e['loc']) or 'arguments'}: {e['msg']}" for e in error.errors()[:6]
             )
             raise ModelMustRetry(f"{self.name} was not called: {wrong}.") from error
+
+    @cached_property
+    def _input_schema(self) -> Json:
+        return _tidy(self.args.model_json_schema()) if self.args else self.schema
 
     @cached_property
     def _validator(self) -> ForeignSchema:

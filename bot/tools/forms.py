@@ -150,7 +150,7 @@ def load(library: SkillLibrary, skill: str, name: str) -> Form:
     if name not in known:
         raise ModelMustRetry(f"{skill} has no form {name!r}; it has {', '.join(known) or 'none'}.")
     try:
-        told = yaml.safe_load(known[name].read_text(encoding="utf-8"))
+        told = yaml.load(known[name].read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         beside = told.pop("instructions_file", None) if isinstance(told, dict) else None
         if beside:
             place = (folder / str(beside)).resolve()

@@ -15,7 +15,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 
 from connectors.documents.words import is_header, is_number
 
@@ -195,6 +194,8 @@ def _gunzip(data: bytes, name: str) -> bytes:
 
 
 def _read_xlsx(data: bytes, name: str) -> list[Sheet]:
+    import openpyxl  # brings NumPy with it: only who reads a workbook waits for both
+
     try:
         _measure(data, name)
         with warnings.catch_warnings():

@@ -52,7 +52,7 @@ class Services:
     def _service(self, name: str) -> Any:
         with self._lock:
             if name not in self._built:
-                document = json.loads((_DOCUMENTS / f"{_APIS[name]}.json").read_text("utf-8"))
+                document = _without_prose(json.loads((_DOCUMENTS / f"{_APIS[name]}.json").read_text("utf-8")))
                 if self._base:  # everything, batch and upload paths too, and not only the endpoint
                     document["rootUrl"] = document["mtlsRootUrl"] = f"{self._base}/"
                     document["baseUrl"] = f"{self._base}/{document['servicePath']}"
@@ -80,6 +80,16 @@ class Services:
         except Lost as error:
             kind = AmbiguousOutcome if wrote else Unavailable
             raise kind(f"The connection to Google was lost at {what}: {error}") from error
+
+
+def _without_prose(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with flat schemas: the client writes pages of help out of nested ones, and that takes seconds.
+
+    Its requests are made without them; only the names of properties matter, to find the next page of a list.
+    """
+    for schema in document["schemas"].values():
+        schema["properties"] = {name: {"type": "string"} for name in schema.get("properties", ())}
+    return document
 
 
 def _translated(error: HttpError, what: str, wrote: bool) -> ConnectorError:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import openpyxl
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
@@ -241,6 +240,8 @@ def _table(file: File, tab: str | None) -> tuple[list[tuple[str, bool]], list[li
         except (OSError, EOFError):
             return [], []
     if name.endswith((".xlsx", ".xlsm")):
+        import openpyxl  # brings NumPy with it: only who opens a workbook waits for both
+
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         chosen = tab if tab in book.sheetnames else book.sheetnames[0]
         rows = [["" if v is None else str(v) for v in row] for row in book[chosen].iter_rows(values_only=True)]
