@@ -35,11 +35,12 @@ PER_MINUTE = {
 DEFAULT_PER_MINUTE = 20
 UNCOUNTED = 60_000  # calls a minute to a local Slack without limits
 SPARE = 1  # calls of each minute left unused: what is paced here arrives there a little closer together
-BURSTS = {"chat.update": 2.0}  # the rest comes evenly, so that cards of many runs stay young
+BURSTS = {"chat.update": 2.1}  # the rest comes evenly, so that cards of many runs stay young; .1: one may be late
 CHANNEL_S = 1.05  # between two posts in one channel, counted from Slack's answer
 RESERVE = 1.0  # what results may still use when progress has spent the rest
 TICK_S = 1e-6  # less is no time to wait for
-FORGOTTEN_S = 4.0  # a turn that is not taken for so long goes to the next in line
+LATE_S = 0.3  # who does not come for its turn in this time lets others by, and has it as soon as it comes
+FORGOTTEN_S = 4.0  # who does not come for so long has no place any more
 
 
 @dataclass
@@ -75,8 +76,8 @@ class Bucket:
 
 @dataclass
 class _Place:
-    at: float  # when the turn comes
-    asked: float  # when its holder last looked
+    ready: float  # when its holder has something new to show, at the earliest
+    told: float = 0.0  # when it was told to ask again
 
 
 @dataclass
@@ -84,40 +85,42 @@ class Turns:
     """The line for one method of one workspace; each holder has at most one place in it."""
 
     gap: float
-    ease: float  # how far ahead of the even pace the first may go, after a quiet time
-    last: float = 0.0
-    line: dict[str, _Place] = field(default_factory=dict)
+    ease: float  # how far ahead of the even pace turns may come, after a quiet time
+    next: float = 0.0  # the turn before is taken, though the call that uses it may not have been made yet
+    line: dict[str, _Place] = field(default_factory=dict)  # first come, first served
 
     def ask(self, holder: str, now: float, not_before: float, wait: float) -> float:
-        """Seconds until the holder's turn; 0 when it has come, which gives it up. `wait` is the method's own."""
-        mine = self.line.get(holder)
-        if mine is None:
-            self.last = max(self.last + self.gap, now + wait - self.ease)
-            mine = self.line[holder] = _Place(max(self.last, not_before, now + wait), now)
-        mine.asked = now
-        if mine.at > now + TICK_S:
-            return mine.at - now
-        if wait > 0:  # something more urgent went first: the whole line moves
-            for one in self.line.values():
-                one.at += wait if one.at >= mine.at else 0.0
-            self.last += wait
-            return wait
-        gone = [who for who, one in self.line.items() if max(one.at, one.asked) < now - FORGOTTEN_S]
-        for who in gone:
-            del self.line[who]
-        if any(one.at < mine.at for one in self.line.values()):
-            return self.gap / 4
-        del self.line[holder]
-        return 0.0
+        """Seconds until the holder asks again; 0: now is its turn, and it is used up. `wait` is the method's own.
+
+        Whoever is told to wait comes one turn early, so that a place that was given up leaves no turn unused.
+        """
+        mine = self.line.setdefault(holder, _Place(not_before))
+        wait = max(wait, self.next - now, mine.ready - now)
+        before = self._before(mine, now, now + wait)
+        late = all(one.told < now - LATE_S for one in before)
+        if wait <= TICK_S and late:
+            del self.line[holder]
+            self.next = max(self.next, now - self.ease) + self.gap
+            return 0.0
+        again = max(wait, len(before) * self.gap / 4, (len(before) - 1) * self.gap + wait) if before else wait
+        mine.told = now + again
+        return again
 
     def leave(self, holder: str) -> None:
         """Give a place up; who stands behind it moves on."""
-        mine = self.line.pop(holder, None)
-        if mine is None:
-            return
-        for one in self.line.values():
-            one.at -= self.gap if one.at > mine.at else 0.0
-        self.last -= self.gap
+        self.line.pop(holder, None)
+
+    def _before(self, mine: _Place, now: float, then: float) -> list[_Place]:
+        """Who stands before this place and will be ready then; who did not come for long has gone."""
+        found = []
+        for holder, one in list(self.line.items()):
+            if one is mine:
+                break
+            if one.told < now - FORGOTTEN_S:
+                del self.line[holder]
+            elif one.ready <= then + TICK_S:
+                found.append(one)
+        return found
 
 
 class Budgets:
@@ -143,8 +146,7 @@ class Budgets:
         if (team, method) not in self._turns:
             bucket = self.method(team, method, now)
             gap = 1 / bucket.per_second
-            ease = (bucket.burst - RESERVE - 1) * gap
-            self._turns[team, method] = Turns(gap, ease, now - gap - ease)
+            self._turns[team, method] = Turns(gap, (bucket.burst - RESERVE - 1) * gap)
         return self._turns[team, method]
 
     def _bucket(self, team: str, name: str, burst: float, per_second: float, now: float) -> Bucket:

@@ -2,12 +2,11 @@
 
 import asyncio
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.slack.app import make_client
-from bot.slack.budgets import PER_MINUTE, RESERVE, Budgets
+from bot.slack.budgets import LATE_S, PER_MINUTE, RESERVE, Budgets
 from bot.slack.scheduler import Done, NotSent, Priority, Refused, Scheduler, Superseded
 from tests.slack.harness import local
 
@@ -52,14 +51,42 @@ def test_every_card_gets_its_turn_within_one_round_however_often_others_ask(eage
         now += 0.1
 
 
-def test_who_leaves_the_line_lets_those_behind_move_on():
-    budgets, now = Budgets(), 100.0
-    turns = budgets.turns("T1", "chat.update", now)
-    waits = {card: turns.ask(card, now, now, 0.0) for card in ("a", "b", "c", "d")}
+def standing(*cards):
+    """A line in which the first of these has just had its turn, and the time."""
+    turns, now = Budgets().turns("T1", "chat.update", 100.0), 100.0
+    assert turns.ask(cards[0], now, now, 0.0) == 0
+    for card in cards[1:]:
+        assert turns.ask(card, now, now, 0.0) > turns.gap / 2
+    return turns, now
+
+
+def test_who_leaves_the_line_leaves_no_turn_unused():
+    turns, now = standing("a", "b", "c", "d")
     turns.leave("b")
-    assert turns.ask("c", now, now, 0.0) == pytest.approx(waits["b"])
-    assert turns.ask("d", now, now, 0.0) == pytest.approx(waits["c"])
-    assert turns.ask("e", now, now, 0.0) == pytest.approx(waits["d"])
+    now += turns.gap
+    assert turns.ask("d", now, now, 0.0) > 0
+    assert turns.ask("c", now, now, 0.0) == 0
+    assert turns.ask("d", now, now, 0.0) > turns.gap / 2
+
+
+def test_who_does_not_come_for_its_turn_lets_others_by_and_comes_next():
+    turns, now = standing("a", "b", "c", "d")
+    now += turns.gap
+    assert 0 < turns.ask("c", now, now, 0.0) < turns.gap
+    now += 2 * LATE_S
+    assert turns.ask("c", now, now, 0.0) == 0
+    now += turns.gap
+    assert turns.ask("b", now, now, 0.0) == 0 < turns.ask("d", now, now, 0.0)
+
+
+def test_who_has_nothing_to_show_yet_holds_nobody_up():
+    turns, now = standing("a", "b")
+    assert turns.ask("later", now, now + 60, 0.0) == 60
+    assert turns.ask("c", now, now, 0.0) > 0
+    now += turns.gap
+    assert turns.ask("b", now, now, 0.0) == 0
+    now += turns.gap
+    assert turns.ask("c", now, now, 0.0) == 0
 
 
 def test_posts_in_one_channel_keep_their_second_and_other_channels_do_not_wait(tmp_path):
