@@ -32,6 +32,7 @@ MODULE_LINES = 500
 FUNCTION_LINES = 60
 
 
+@cache
 def modules() -> dict[str, Path]:
     found = {}
     for top in ("bot", "connectors", "loopback"):
@@ -48,6 +49,7 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def imported(name: str, path: Path) -> set[str]:
     """Our own modules that a module imports, relative imports resolved."""
     known, found = modules(), set()

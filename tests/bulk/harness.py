@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from bot.model.client import AnthropicModel
 from bot.skills import SkillLibrary
 from bot.store import schema as t
 from bot.store.clock import SystemClock
-from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
 from bot.store.item_tables import item, item_answer
 from bot.store.view import run_view
@@ -34,6 +32,7 @@ from bot.types import Request, RunStatus
 from loopback import control
 from loopback.model import forms, scripted
 from loopback.model.scripted import call
+from tests.migrated import database
 from tests.team.harness import NoWriter
 
 PAGE = "http://127.0.0.1:1"
@@ -171,8 +170,7 @@ async def worker(home: Path, script, *, form=FORM, retry_budget=20.0, model_name
     (place / "SKILL.md").write_text("---\nname: agreed\ndescription: What is agreed.\n---\nRead.\n")
     (place / "forms" / "agreed.yml").write_text(form)
     async with model_server(script, model_name) as (base_url, faults, log):
-        db = Database(f"sqlite:///{home / 'cadre.db'}", time.time)
-        db.migrate()
+        db = database(home)
         db.write_now(ensure_intake)
         model = AnthropicModel(name=model_name, api_key="", base_url=base_url)
         library = SkillLibrary(home / "skills")

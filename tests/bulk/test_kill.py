@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +15,9 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.coordinator.intake import ensure_intake
-from bot.store.database import Database
 from bot.store.item_tables import item_answer
 from tests.bulk.harness import FORM, Here, asks_item, both, by_patterns, comes, contract, lead, model_server
+from tests.migrated import database
 
 FILES = {f"c{n:02}.txt": contract(n, 5) for n in range(1, 31)}
 ROOT = Path(__file__).parents[2]
@@ -44,8 +43,7 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(tmp_path, after):
     (place / "forms" / "agreed.yml").write_text(FORM)
 
     async def scenario():
-        db = Database(f"sqlite:///{tmp_path / 'cadre.db'}", time.time)
-        db.migrate()
+        db = database(tmp_path)
         db.write_now(ensure_intake)
 
         def kept(connection):

@@ -11,9 +11,9 @@ from bot.coordinator import artifacts
 from bot.coordinator.limits import QUOTED
 from bot.store import journal, mail
 from bot.store import schema as t
-from bot.store.database import Database
 from bot.tools.team import open_agent
 from bot.types import Request
+from tests.migrated import database
 
 RUN = "run-0123456789ab"
 
@@ -22,8 +22,7 @@ class Team:
     """Agents that send each other files, use them and declare what they made."""
 
     def __init__(self, home):
-        self.db = Database(f"sqlite:///{home / 'cadre.db'}", lambda: 1000.0)
-        self.db.migrate()
+        self.db = database(home, lambda: 1000.0)
         self.calls = 0
         self.open(RUN)
 

@@ -29,6 +29,7 @@ from bot.store.leases import Claim
 from loopback.control import CallLog, Clock, Faults
 from loopback.slack.seed import APP_TOKEN, BOT_TOKEN, SMALL_WORKSPACE, AppDefinition
 from loopback.slack.server import Running, start
+from tests.migrated import database
 
 ROOT = Path(__file__).parents[2]
 
@@ -185,8 +186,7 @@ async def local(
     definition = AppDefinition.from_manifest(ROOT / "manifest.yml")
     definition = dataclasses.replace(definition, scopes=definition.scopes - set(without))
     slack = await start(log=log, faults=faults, clock=clock, definition=definition, ack_s=ack_s, workspace=workspace)
-    db = Database(f"sqlite:///{tmp_path / 'cadre.db'}", clock.now)
-    db.migrate()
+    db = database(tmp_path, clock.now)
     db.write_now(ensure_intake)
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
     db.on_commit(lambda: loop.call_soon_threadsafe(changed.set))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from bot.model.client import OFFLINE_MODEL, WINDOW, AnthropicModel
 from bot.skills import SkillLibrary
 from bot.store import schema as t
 from bot.store.clock import SystemClock
-from bot.store.database import Database
 from bot.store.dispatch import Dispatcher
 from bot.store.view import run_view
 from bot.team.agent import AgentRunner
@@ -29,6 +27,7 @@ from bot.tools.team import team_tools
 from bot.types import Request, RunStatus
 from loopback import control
 from loopback.model import scripted
+from tests.migrated import database
 from tests.team.fresh_eyes import with_fresh_eyes
 
 
@@ -95,8 +94,7 @@ async def worker(
     await site.start()
     base_url = "http://{}:{}".format(*runner.addresses[0])
     ours = SystemClock()
-    db = Database(f"sqlite:///{home / 'cadre.db'}", time.time)
-    db.migrate()
+    db = database(home)
     db.write_now(ensure_intake)
     model = AnthropicModel(name=model_name, api_key="", base_url=base_url)
     model.windows[model_name] = window

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from sqlalchemy import insert, text, update
@@ -11,15 +10,14 @@ from structlog.testing import capture_logs
 
 from bot.store import board, leases
 from bot.store import schema as t
-from bot.store.database import Database
 from bot.team.interrupts import Interrupts, Stopped
 from bot.tools.team import open_agent
+from tests.migrated import database
 
 
 @pytest.fixture
 def db(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'cadre.db'}", time.time)
-    database.migrate()
+    store = database(tmp_path)
 
     def make(tx):
         tx.execute(
@@ -31,9 +29,9 @@ def db(tmp_path):
         for name in ("lead", "ann", "ben"):
             open_agent(tx, "run-1", "T", name=name, role="specialist", parent="" if name == "lead" else "lead")
 
-    database.write_now(make)
-    yield database
-    database.close()
+    store.write_now(make)
+    yield store
+    store.close()
 
 
 def stopped_run(tx):

@@ -328,7 +328,7 @@ def test_an_agent_that_stands_still_is_a_notice_and_then_a_typed_failure_of_its_
     }
 
     async def scenario():
-        async with worker(tmp_path, played(parts), stall_s=0.3) as here:
+        async with worker(tmp_path, played(parts), stall_s=1.0) as here:
             here.faults.add({"match": {"contains": "<brief from"}, "kind": "delay", "delay_s": 6, "rate": 1.0})
             view = await here.ended(await here.ask())
             rows = await here.db.read(lambda c: journal.rows(c, view.run.id))

@@ -10,19 +10,18 @@ from contextlib import asynccontextmanager, contextmanager
 from sqlalchemy import insert
 
 from bot.store import schema as t
-from bot.store.database import Database
 from bot.store.grants import Grants
 from bot.store.vault import Vault
 from bot.tools.base import ToolContext
 from bot.tools.mcp.tools import McpTools
 from bot.tools.registry import Registry
 from bot.workspace import Workspace
+from tests.migrated import database
 
 
 @contextmanager
 def store(home):
-    db = Database(f"sqlite:///{home / 'cadre.db'}", time.time)
-    db.migrate()
+    db = database(home)
     try:
         yield db
     finally:
