@@ -26,5 +26,6 @@ def database(home: Path, now: Callable[[], float] = time.time) -> Database:
     """The store of a home: as it is left there, or with empty tables."""
     place = home / NAME
     if not place.exists():
+        home.mkdir(parents=True, exist_ok=True)
         place.write_bytes(_empty())
     return Database(f"sqlite:///{place}", now)
