@@ -15,7 +15,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-
 from connectors.documents.words import is_header, is_number
 
 MAX_BYTES = 32 * 1024 * 1024
