@@ -97,8 +97,8 @@ class Turns:
         mine = self.line.setdefault(holder, _Place(not_before))
         wait = max(wait, self.next - now, mine.ready - now)
         before = self._before(mine, now, now + wait)
-        late = all(one.told < now - LATE_S for one in before)
-        if wait <= TICK_S and late:
+        coming = any(now - LATE_S <= one.told <= now + self.gap for one in before)
+        if wait <= TICK_S and not coming:  # late, or told to come when the line was longer: the turn would be lost
             del self.line[holder]
             self.next = max(self.next, now - self.ease) + self.gap
             return 0.0

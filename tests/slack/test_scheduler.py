@@ -69,6 +69,16 @@ def test_who_leaves_the_line_leaves_no_turn_unused():
     assert turns.ask("d", now, now, 0.0) > turns.gap / 2
 
 
+def test_who_was_told_to_come_late_holds_nobody_up_once_the_line_is_short():
+    cards = [f"c{number}" for number in range(40)]
+    turns, now = standing(*cards)
+    for card in cards[1:-1]:
+        turns.leave(card)
+    assert 0 < turns.ask("new", now, now, 0.0) <= turns.gap
+    now += turns.gap
+    assert turns.ask("new", now, now, 0.0) == 0
+
+
 def test_who_does_not_come_for_its_turn_lets_others_by_and_comes_next():
     turns, now = standing("a", "b", "c", "d")
     now += turns.gap
