@@ -5,8 +5,11 @@ The thread's writer owns it: what Slack was told is a row, said before the call,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Connection, exists, select
 
 from bot.slack import messages
 from bot.slack.rows import STATUS, Known, op_of, record_beside
@@ -21,6 +24,7 @@ log = structlog.get_logger()
 AGAIN_S = 1_800.0  # Slack drops "processing" after about an hour
 FALLBACK_AGAIN_S = 80.0  # and the older status line after two minutes
 RETRY_S = 15.0
+ORDER = ("processing", "suspended", "active")  # of several runs in a thread, the first of these is what people see
 NATIVE, FALLBACK = "agents.sessions.setStatus", "assistant.threads.setStatus"
 NO_SESSIONS = ("not_authorized", "unknown_method", "not_allowed_token_type", "feature_not_enabled")
 
@@ -36,12 +40,14 @@ class Sessions:
         """Tell Slack where the run stands when that is news or fades; returns when to look again."""
         if not known.run["thread"] or known.lost:
             return None
-        wanted = standing(known.view)
-        row = known.posts.get(op_of(claim.run_id, STATUS))
+        others = await self.db.read(lambda connection: beside(connection, known.run))
+        wanted = min([standing(known.view), *others.standings], key=ORDER.index)
+        row = max((known.posts.get(op_of(claim.run_id, STATUS)), others.told), key=_told_at)
         sure = row is not None and row["status"] == "done"
         told: Json = row["result"] if row is not None else {"status": "", "at": 0.0}
         every = AGAIN_S if self._native else FALLBACK_AGAIN_S
-        again = told["at"] + every if wanted == "processing" else None
+        mine = wanted == "processing" and not RunStatus(known.view.run.status).ended
+        again = told["at"] + every if mine else None
         posted = wanted == "processing" and known.last_post > told["at"]  # a message may have ended the status
         fresh = again is None or self.db.now() < again
         if told["status"] == wanted and sure and fresh and not posted:
@@ -56,7 +62,7 @@ class Sessions:
             return self.db.now() + RETRY_S
         await self.db.write(lambda tx: record_beside(tx, claim, known, STATUS, told))
         every = AGAIN_S if self._native else FALLBACK_AGAIN_S
-        return told["at"] + every if wanted == "processing" else None
+        return told["at"] + every if mine else None
 
     async def _set(self, known: Known, wanted: str) -> bool:
         """Whether Slack answered, be it with a refusal."""
@@ -79,12 +85,40 @@ class Sessions:
 
 def standing(view: RunView) -> str:
     """The session's status that fits the run."""
-    status = RunStatus(view.run.status)
+    asked = any(approval.status == "pending" for approval in view.approvals)
+    return _stands(RunStatus(view.run.status), asked, view.run.control)
+
+
+def _stands(status: RunStatus, asked: bool, held: str) -> str:
     if status.ended:
         return "active"
-    asked = any(approval.status == "pending" for approval in view.approvals)
-    waits = asked or status is RunStatus.WAITING or view.run.control in ("pause", "budget")
+    waits = asked or status is RunStatus.WAITING or held in ("pause", "budget")
     return "suspended" if waits else "processing"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The other runs of a thread, which has one status for all: where they stand, and what was told of them last."""
+
+    standings: tuple[str, ...]
+    told: Any  # the newest row, or None
+
+
+def beside(connection: Connection, run: Any) -> Beside:
+    """Read the other runs in the thread of this one."""
+    same = [t.run.c[name] == run[name] for name in ("team_id", "channel", "thread")]
+    asked = exists().where(t.approval.c.run_id == t.run.c.id, t.approval.c.status == "pending")
+    query = select(t.run.c.id, t.run.c.status, t.run.c.control, asked).where(*same, t.run.c.id != run["id"])
+    rows = connection.execute(query).all()
+    if not rows:
+        return Beside((), None)
+    told = select(t.effect).where(t.effect.c.op_key.in_([op_of(row.id, STATUS) for row in rows]))
+    standings = tuple(_stands(RunStatus(status), bool(waits), control) for _, status, control, waits in rows)
+    return Beside(standings, max(connection.execute(told).mappings(), key=_told_at, default=None))
+
+
+def _told_at(row: Any) -> float:
+    return float(row["result"].get("at", 0.0)) if row is not None else -1.0
 
 
 def sweep(tx: Tx) -> None:

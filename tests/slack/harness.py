@@ -149,14 +149,21 @@ class Local:
             "channel": "CFINANCE", "kind": "mention", "request": "close Q3 2026", "status": "working",
             "model": "offline", "offline": True, "created_at": self.db.now(), "labels": {}, **values,
         }  # fmt: skip
-        agent = {"id": "run-1/_thread", "team_id": "T0LOCAL", "run_id": "run-1", "kind": "thread", "name": "_thread"}
+        run_id = str(row["id"])
+        agent = {
+            "id": f"{run_id}/_thread",
+            "team_id": "T0LOCAL",
+            "run_id": run_id,
+            "kind": "thread",
+            "name": "_thread",
+        }
 
         def work(tx: Any) -> None:
             tx.execute(insert(t.run).values(**row))
             tx.execute(insert(t.agent).values(**agent, status="live", labels={}))
 
         await self.db.write(work)
-        return "run-1"
+        return run_id
 
     async def claim(self, run_id: str = "run-1") -> Claim:
         """A new activation of a run's thread row, whoever held it before."""

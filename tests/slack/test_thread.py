@@ -198,6 +198,26 @@ def test_the_session_says_when_a_person_is_waited_for(tmp_path):
     scene(tmp_path, play)
 
 
+def test_the_end_of_one_run_does_not_hide_that_another_in_its_thread_is_at_work(tmp_path):
+    async def play(on):
+        ts = await asked(on)
+        await on.make_run(id="run-2", thread=ts)
+        first, second = await on.claim(), await on.claim("run-2")
+        await on.writer.activate(first)
+        await on.writer.activate(second)
+        await on.change("run-1", status="done", summary="All ties out.", finished_at=on.db.now())
+        await on.writer.activate(first)
+        assert {c["status"] for c in on.calls("agents.sessions.setStatus")} == {"processing"}
+        await on.change("run-2", status="waiting")
+        await on.writer.activate(second)
+        assert on.calls("agents.sessions.setStatus")[-1]["status"] == "suspended"
+        await on.change("run-2", status="done", summary="So does this.", finished_at=on.db.now())
+        await on.writer.activate(second)
+        assert on.calls("agents.sessions.setStatus")[-1]["status"] == "active"
+
+    scene(tmp_path, play)
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_when_the_thread_cannot_be_reached_the_requester_is_told_privately(tmp_path, ended):
     async def play(on):
