@@ -122,6 +122,8 @@ def _raw_json(text: str) -> bool:
         json.loads(text)
     except ValueError:
         return False
+    except RecursionError:  # nested so deeply that nobody wrote it for people
+        return True
     return True
 
 

@@ -54,3 +54,7 @@ WRONG = {
 def test_each_rule_finds_what_breaks_it(problem):
     (told,) = found(**WRONG[problem])
     assert problem in told
+
+
+def test_json_that_is_nested_too_deeply_to_be_read_stops_no_message():
+    assert found(blocks=[section('{"a":' * 3_000)]) == ["raw JSON in a section"]
