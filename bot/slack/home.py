@@ -129,9 +129,9 @@ def home(connection: Connection, access: Access, team: str, user: str) -> list[B
     recent = _runs(connection, team, user, live=False)
     repeated = _automations(connection, team, user)
     return [
-        *_part(words.NEEDS, [_row(words.question(run, one), run, one["link"]) for run, one in asked]),
-        *_part(words.RUNNING, [_row(words.row(run), run, stops=True) for run in running]),
-        *_part(words.RECENT, [_row(words.row(run), run) for run in recent]),
+        *_part(words.NEEDS, [_row(words.question(run, one), run, one["id"], one["link"]) for run, one in asked]),
+        *_part(words.RUNNING, [_row(words.row(run), run, "running", stops=True) for run in running]),
+        *_part(words.RECENT, [_row(words.row(run), run, "recent") for run in recent]),
         *_part(words.AUTOMATIONS, [[section(words.automation(one))] for one in repeated]),
         *_settings(held),
     ]
@@ -148,7 +148,8 @@ def _part(title: str, rows: list[list[Block]]) -> list[Block]:
     return blocks
 
 
-def _row(text: str, run: Json, link: str = "", *, stops: bool = False) -> list[Block]:
+def _row(text: str, run: Json, place: str, link: str = "", *, stops: bool = False) -> list[Block]:
+    """One line and its buttons; `place` tells it from the other rows of the same run."""
     blocks = [section(text)]
     elements = []
     target = link or run["permalink"]
@@ -157,7 +158,7 @@ def _row(text: str, run: Json, link: str = "", *, stops: bool = False) -> list[B
     if stops:
         elements.append(button(STOP, "stop", {"run": run["id"]}))
     if elements:
-        blocks.append({"type": "actions", "block_id": f"run:{run['id']}:{len(text)}", "elements": elements})
+        blocks.append({"type": "actions", "block_id": f"run:{run['id']}:{place}", "elements": elements})
     return blocks
 
 
@@ -216,7 +217,8 @@ def _asked(connection: Connection, access: Access, person: Person, team: str) ->
     for row in connection.execute(query).mappings():
         run = {column.name: row[f"of_{column.name}"] for column in _RUN}
         if _concerns(connection, access, person, row):
-            found.append((run, {"kind": row["kind"], "preview": row["preview"], "link": _link(connection, run, row)}))
+            one = {name: row[name] for name in ("id", "kind", "preview")}
+            found.append((run, {**one, "link": _link(connection, run, row)}))
     return found[: SHOWN + 1]
 
 

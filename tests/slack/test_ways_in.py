@@ -194,6 +194,20 @@ def test_home_shows_what_needs_me_and_what_runs_and_is_published_on_change(tmp_p
     scene(tmp_path, play)
 
 
+def test_two_questions_of_one_run_that_are_equally_long_are_both_at_home(tmp_path):
+    async def play(on):
+        await asked(on)
+        run = await on.run()
+        await card_of(on, run["id"], kind="question", preview={"title": "Which entity?"})
+        await card_of(on, run["id"], kind="question", preview={"title": "Which quarter"}, id="ap-2")
+        await on.act("maya", "home")
+        await on.until_called("views.publish")
+        assert on_home(on, "UMAYA")  # Slack took it
+        assert "Which entity?" in words_of(await until_home(on, "Which quarter"))
+
+    scene(tmp_path, play)
+
+
 def on_home(on, user):
     """The id of somebody's published home."""
     told = [row["body"] for row in on.log.since(0) if row["kind"] == "response" and row["name"] == "views.publish"]
