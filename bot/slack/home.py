@@ -41,6 +41,7 @@ class Homes:
     def __init__(self, db: Database, scheduler: Scheduler, access: Access) -> None:
         self.db, self.scheduler, self.access = db, scheduler, access
         self._due: dict[tuple[str, str], float] = {}  # whose home, and not before when by the loop's clock
+        self._opened: dict[tuple[str, str], None] = {}  # who looks at theirs now, in the order in which they came
         self._public: dict[tuple[str, str], float] = {}  # channel -> when it was public
         self._begun = False
         self._runs: set[str] = set()
@@ -48,7 +49,7 @@ class Homes:
 
     def opened(self, team: str, user: str) -> None:
         """Somebody looks at their home: it is shown as it is now."""
-        self._due[team, user] = 0.0
+        self._opened[team, user] = None
         self._news.set()
 
     def changed(self, run_id: str) -> None:
@@ -72,11 +73,14 @@ class Homes:
             self._runs |= runs
             raise
         now = asyncio.get_running_loop().time()
-        due = sorted(who for who, at in self._due.items() if at <= now)
-        for team, user in due:
-            del self._due[team, user]
-            await self._refresh(team, user)
-        if due:
+        due = dict.fromkeys(sorted(who for who, at in self._due.items() if at <= now))
+        published = bool(self._opened or due)
+        while self._opened or due:
+            who = next(iter(self._opened or due))  # who looks at theirs waits for nobody who does not
+            for waiting in (self._opened, due, self._due):
+                waiting.pop(who, None)
+            await self._refresh(*who)
+        if published:
             await asyncio.sleep(SETTLE_S)
         soonest = min(self._due.values(), default=None)
         with contextlib.suppress(TimeoutError):
