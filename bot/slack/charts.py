@@ -21,9 +21,11 @@ def block(text: str) -> dict[str, Any] | None:
     try:
         told = json.loads(text)
         chart = _pie(told) if told["type"] == "pie" else _lines(told)
-        return {"type": "data_visualization", "title": cut(str(told["title"]), TITLE_MAX), "chart": chart}
-    except (ValueError, TypeError, KeyError, AttributeError):
+        drawn = {"type": "data_visualization", "title": cut(str(told["title"]), TITLE_MAX), "chart": chart}
+        json.dumps(drawn, ensure_ascii=False).encode()  # half a character, as JSON can escape one, is none
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
+    return drawn
 
 
 def rows(chart_block: dict[str, Any]) -> list[list[str]]:

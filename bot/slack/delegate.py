@@ -9,6 +9,7 @@ from bot.coordinator import amounts
 from bot.coordinator.intake import receive
 from bot.policy.access import Role
 from bot.slack import ways_words as words
+from bot.slack.cards import context
 from bot.slack.requests import attached, clean, id_of, mapping, ts_of, words_of
 from bot.slack.taken import Ask, Taken
 from bot.store.database import Tx
@@ -20,6 +21,7 @@ GOAL, DONE, BUDGET, DEADLINE, PLACE = "goal", "done", "budget", "deadline", "pla
 CRITERIA_MOST, CRITERION_MAX, GOAL_MAX = 10, 500, 3_000
 BUDGET_MOST = Decimal(100_000)
 CARRIED_MAX = 2_900  # characters of private_metadata
+TOO_LONG = f"The message is longer than the {GOAL_MAX:,} characters that fit here: the goal holds its beginning."
 
 
 def opened(tx: Tx, ask: Ask) -> Taken:
@@ -39,15 +41,27 @@ def opened(tx: Tx, ask: Ask) -> Taken:
         return Taken(view=form(""), place=(team, "", user, ""))
     carried: Json = {"channel": channel, "thread": thread, "files": [*attached(message)]}
     carried["files"] = [{**file, "url": ""} for file in carried["files"]]
+    came = len(carried["files"])
     while len(json.dumps(carried)) > CARRIED_MAX:
         carried["files"].pop()
     text = clean(words_of(message.get("text")), ask.bot_user)
-    return Taken(view=form(text, carried), place=(team, channel, user, thread))
+    left = _left_behind(came, len(carried["files"]))
+    return Taken(view=form(text, carried, left), place=(team, channel, user, thread))
 
 
-def form(goal: str, carried: Json | None = None) -> Json:
-    """The modal; with `carried` the work goes into the thread of a message, else the person says where."""
+def _left_behind(came: int, fit: int) -> str:
+    """A line on the files of a message that a form cannot carry; "" when it carries them all."""
+    return (
+        f"Files that come along: {fit} of {came}. Attach the others to a reply in the thread." if fit < came else ""
+    )
+
+
+def form(goal: str, carried: Json | None = None, left: str = "") -> Json:
+    """The modal; with `carried` the work goes into the thread of a message, else the person says where. What does
+    not fit is said above the fields, `left` too."""
+    lines = [*([TOO_LONG] if len(goal) > GOAL_MAX else []), *([left] if left else [])]
     fields = [
+        *([{**context("\n".join(lines)), "block_id": "left"}] if lines else []),
         _field(GOAL, {**_text(GOAL_MAX, many=True), **({"initial_value": goal[:GOAL_MAX]} if goal else {})}),
         _field(DONE, {**_text(GOAL_MAX, many=True)}, optional=True),
         _field(BUDGET, {"type": "number_input", "is_decimal_allowed": True, "min_value": "0.01"}, optional=True),

@@ -6,6 +6,7 @@ Judged in the transaction that keeps what somebody sent, so that nothing of a pe
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ STALE_S = 86_400.0  # as long holds what was known, while Slack does not answer
 UNSEEN_S = 60.0  # until a missing permission is looked for again
 LOOK_S = 1.2  # of the three seconds that Slack waits for an acknowledgement
 GONE = ("user_not_found", "users_not_found", "user_not_visible")
+NO_GROUP = ("no_such_subteam", "plan_upgrade_required")
 
 
 class Unknown(CadreError):
@@ -94,20 +96,45 @@ class Door:
         if not isinstance(told, Done):
             return None
         about: Json = told.data.get("user") or {}
-        groups = [group for group in self.access.asked_groups if user in await self._members(team, group)]
         profile = about.get("profile") or {}
         name = str(profile.get("display_name") or about.get("real_name") or about.get("name") or "")
-        return Person(user, kind_of(about, team), tuple(groups), name)
+        return await self._grouped(team, Person(user, kind_of(about, team), (), name))
 
-    async def _members(self, team: str, group: str) -> frozenset[str]:
-        """The people of a user group; of one that cannot be read, nobody."""
-        at, known = self._groups.get((team, group), (0.0, frozenset()))
-        if self.db.now() < at + FRESH_S and at:
+    async def _grouped(self, team: str, person: Person) -> Person | None:
+        """The person with their groups; None while Slack does not say who is in one. A group that it refuses to
+        show has no members, as far as that lets nobody do more than they may."""
+        refused = []
+        for group in self.access.asked_groups:
+            members = await self._members(team, group)
+            if members is None:
+                return None
+            if isinstance(members, Refused):
+                refused.append(group)
+            elif person.id in members:
+                person = replace(person, groups=(*person.groups, group))
+        if any(self._takes(person, group) for group in refused):
+            return Person(person.id, "unseen")
+        return person
+
+    def _takes(self, person: Person, group: str) -> bool:
+        """Whether somebody may do less anywhere when they are in this group."""
+        role, within = self.access.role, replace(person, groups=(*person.groups, group))
+        return any(role(within, channel) < role(person, channel) for channel in ("", *self.access.channels))
+
+    async def _members(self, team: str, group: str) -> frozenset[str] | Refused | None:
+        """The people of a user group, for a while as they were known before; else why it cannot be read."""
+        at, known = self._groups.get((team, group), (0.0, frozenset[str]()))
+        age = self.db.now() - at
+        if age < FRESH_S and at:
             return known
         told = await self.scheduler.call(team, "usergroups.users.list", {"usergroup": group})
         if not isinstance(told, Done):
             log.error("a user group cannot be read", group=group, why=str(told))
-            return known
+            if isinstance(told, Refused) and told.error in NO_GROUP:
+                return frozenset()
+            if at and age < STALE_S:
+                return known
+            return told if isinstance(told, Refused) else None
         known = frozenset(str(user) for user in told.data.get("users") or ())
         self._groups[team, group] = (self.db.now(), known)
         return known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from bot.policy.access import Access, Role
 from bot.slack import ways_words as words
 from bot.slack.cards import Block, button, context, section
+from bot.slack.door import LOOK_S
 from bot.slack.following import follow
 from bot.slack.messages import STOP
 from bot.slack.posting import BROKEN_TOKEN
@@ -29,6 +30,8 @@ SHOWN = 8  # of each part
 SETTLE_S = 1.0  # what changes within it is published together
 KEPT_S = 14 * 86_400.0  # a home that nobody opened for so long is not kept current
 AGAIN_S, BROKEN_AGAIN_S = 5.0, 60.0  # after Slack did not publish one; after it refused the token
+PUBLIC_S = 3_600.0  # as long holds that a channel is public
+HIDDEN = "*An approval in a private channel* needs somebody whose role approves. It is shown there."
 GONE = ("not_enabled", "user_not_found", "users_not_found", "user_not_visible")
 
 
@@ -38,13 +41,15 @@ class Homes:
     def __init__(self, db: Database, scheduler: Scheduler, access: Access) -> None:
         self.db, self.scheduler, self.access = db, scheduler, access
         self._due: dict[tuple[str, str], float] = {}  # whose home, and not before when by the loop's clock
+        self._opened: dict[tuple[str, str], None] = {}  # who looks at theirs now, in the order in which they came
+        self._public: dict[tuple[str, str], float] = {}  # channel -> when it was public
         self._begun = False
         self._runs: set[str] = set()
         self._news = asyncio.Event()
 
     def opened(self, team: str, user: str) -> None:
         """Somebody looks at their home: it is shown as it is now."""
-        self._due[team, user] = 0.0
+        self._opened[team, user] = None
         self._news.set()
 
     def changed(self, run_id: str) -> None:
@@ -68,11 +73,14 @@ class Homes:
             self._runs |= runs
             raise
         now = asyncio.get_running_loop().time()
-        due = sorted(who for who, at in self._due.items() if at <= now)
-        for team, user in due:
-            del self._due[team, user]
-            await self._refresh(team, user)
-        if due:
+        due = dict.fromkeys(sorted(who for who, at in self._due.items() if at <= now))
+        published = bool(self._opened or due)
+        while self._opened or due:
+            who = next(iter(self._opened or due))  # who looks at theirs waits for nobody who does not
+            for waiting in (self._opened, due, self._due):
+                waiting.pop(who, None)
+            await self._refresh(*who)
+        if published:
             await asyncio.sleep(SETTLE_S)
         soonest = min(self._due.values(), default=None)
         with contextlib.suppress(TimeoutError):
@@ -99,7 +107,9 @@ class Homes:
         if row is None or row["opened_at"] < self.db.now() - KEPT_S:
             return 0.0
         now = self.db.now()
-        blocks = await self.db.read(lambda c: home(c, self.access, team, user))
+        channels = await self.db.read(lambda c: _elsewhere(c, self.access, team, user))
+        public = {channel for channel in channels if await self._is_public(team, channel)}
+        blocks = await self.db.read(lambda c: home(c, self.access, team, user, public))
         sha = journal.sha256_of(blocks)
         if sha == row["home_sha"]:
             return 0.0
@@ -116,11 +126,27 @@ class Homes:
             return BROKEN_AGAIN_S if told.error in BROKEN_TOKEN else 0.0
         return max(AGAIN_S, told.retry_after) if isinstance(told, NotSent) else AGAIN_S
 
+    async def _is_public(self, team: str, channel: str) -> bool:
+        """Whether everybody may read a channel. While Slack does not say so, nobody else may."""
+        if self.db.now() < self._public.get((team, channel), -PUBLIC_S) + PUBLIC_S:
+            return True
+        look = self.scheduler.call(team, "conversations.info", {"channel": channel})
+        try:
+            told = await asyncio.wait_for(look, LOOK_S)
+        except TimeoutError:
+            return False
+        about: Json = (told.data.get("channel") or {}) if isinstance(told, Done) else {}
+        kinds = ("is_private", "is_im", "is_mpim")
+        if not about or any(about.get(kind) for kind in kinds):
+            return False
+        self._public[team, channel] = self.db.now()
+        return True
 
-def home(connection: Connection, access: Access, team: str, user: str) -> list[Block]:
-    """The blocks of somebody's home."""
-    known = people.get(connection, team, user)
-    person = known.person if known is not None else Person(user, "unseen")
+
+def home(connection: Connection, access: Access, team: str, user: str, public: Container[str]) -> list[Block]:
+    """The blocks of somebody's home. What others asked for elsewhere than in a `public` channel is shown without
+    its words: who is a member there is not known."""
+    person = _person(connection, team, user)
     held = max([access.role(person), *(access.role(person, channel) for channel in access.channels)])
     if held is Role.NOTHING:
         return [section(words.denied(person.kind if person.kind != "member" else "closed"))]
@@ -129,12 +155,16 @@ def home(connection: Connection, access: Access, team: str, user: str) -> list[B
     recent = _runs(connection, team, user, live=False)
     repeated = _automations(connection, team, user)
     return [
-        *_part(words.NEEDS, [_row(words.question(run, one), run, one["link"]) for run, one in asked]),
-        *_part(words.RUNNING, [_row(words.row(run), run, stops=True) for run in running]),
-        *_part(words.RECENT, [_row(words.row(run), run) for run in recent]),
+        *_part(words.NEEDS, [_row(_words(run, one, public), run, one["id"], one["link"]) for run, one in asked]),
+        *_part(words.RUNNING, [_row(words.row(run), run, "running", stops=True) for run in running]),
+        *_part(words.RECENT, [_row(words.row(run), run, "recent") for run in recent]),
         *_part(words.AUTOMATIONS, [[section(words.automation(one))] for one in repeated]),
         *_settings(held),
     ]
+
+
+def _words(run: Json, one: Json, public: Container[str]) -> str:
+    return words.question(run, one) if one["own"] or run["channel"] in public else HIDDEN
 
 
 def _part(title: str, rows: list[list[Block]]) -> list[Block]:
@@ -148,7 +178,8 @@ def _part(title: str, rows: list[list[Block]]) -> list[Block]:
     return blocks
 
 
-def _row(text: str, run: Json, link: str = "", *, stops: bool = False) -> list[Block]:
+def _row(text: str, run: Json, place: str, link: str = "", *, stops: bool = False) -> list[Block]:
+    """One line and its buttons; `place` tells it from the other rows of the same run."""
     blocks = [section(text)]
     elements = []
     target = link or run["permalink"]
@@ -157,7 +188,7 @@ def _row(text: str, run: Json, link: str = "", *, stops: bool = False) -> list[B
     if stops:
         elements.append(button(STOP, "stop", {"run": run["id"]}))
     if elements:
-        blocks.append({"type": "actions", "block_id": f"run:{run['id']}:{len(text)}", "elements": elements})
+        blocks.append({"type": "actions", "block_id": f"run:{run['id']}:{place}", "elements": elements})
     return blocks
 
 
@@ -216,12 +247,30 @@ def _asked(connection: Connection, access: Access, person: Person, team: str) ->
     for row in connection.execute(query).mappings():
         run = {column.name: row[f"of_{column.name}"] for column in _RUN}
         if _concerns(connection, access, person, row):
-            found.append((run, {"kind": row["kind"], "preview": row["preview"], "link": _link(connection, run, row)}))
+            one = {name: row[name] for name in ("id", "kind", "preview")}
+            own = person.id in (run["requester"], _named(row))
+            found.append((run, {**one, "own": own, "link": _link(connection, run, row)}))
     return found[: SHOWN + 1]
 
 
+def _elsewhere(connection: Connection, access: Access, team: str, user: str) -> set[str]:
+    """The channels in which somebody decides what others asked for."""
+    asked = _asked(connection, access, _person(connection, team, user), team)
+    return {run["channel"] for run, one in asked if not one["own"]}
+
+
+def _person(connection: Connection, team: str, user: str) -> Person:
+    known = people.get(connection, team, user)
+    return known.person if known is not None else Person(user, "unseen")
+
+
+def _named(row: Any) -> str:
+    """Whom an approval asks."""
+    return str(row["preview"].get("person") or row["person"])
+
+
 def _concerns(connection: Connection, access: Access, person: Person, row: Any) -> bool:
-    asked = str(row["preview"].get("person") or row["person"])
+    asked = _named(row)
     own = access.role(person, row["of_channel"])
     if asked == person.id:
         return row["kind"] in ("question", "budget") or own >= Role.APPROVE

@@ -98,13 +98,7 @@ class Poster:
             return
         text = messages.brief(post.text, UPDATE_TEXT_MAX)
         payload = {"channel": result["channel"], "ts": result["ts"], "text": text, "blocks": list(post.blocks)}
-        call = self.scheduler.call
-        outcome = await call(row["team_id"], "chat.update", payload, priority=_priority(post), key=result["ts"])
-        if isinstance(outcome, Refused) and outcome.error in TOO_MUCH:
-            log.error("slack refused the blocks; showing the text alone", post=post.key, why=outcome.error)
-            outcome = await call(
-                row["team_id"], "chat.update", {**payload, "blocks": []}, priority=_priority(post), key=result["ts"]
-            )
+        outcome = await self._drawn(row["team_id"], "chat.update", payload, post, key=result["ts"])
         if isinstance(outcome, Refused) and outcome.error not in BROKEN_TOKEN:
             log.warning("a message cannot be updated", post=post.key, why=outcome.error)
         elif not isinstance(outcome, Done):
@@ -121,16 +115,19 @@ class Poster:
             "unfurl_links": False,
             "unfurl_media": False,
         }
-        call, team = self.scheduler.call, known.run["team_id"]
-        outcome = await call(team, "chat.postMessage", payload, priority=_priority(post))
-        plainer = answers.plainer(list(post.blocks))
-        if isinstance(outcome, Refused) and outcome.error in TOO_MUCH and plainer != list(post.blocks):
-            log.warning("slack refused a table or a chart; posting it as text", op=op, why=outcome.error)
-            outcome = await call(team, "chat.postMessage", {**payload, "blocks": plainer}, priority=_priority(post))
+        return await self._drawn(known.run["team_id"], "chat.postMessage", payload, post)
+
+    async def _drawn(self, team: str, method: str, payload: Json, post: Post, key: str = "") -> Outcome:
+        """Make the call; what Slack refuses to draw goes with tables and charts as text, then as the text alone."""
+        call, blocks = self.scheduler.call, payload["blocks"]
+        outcome = await call(team, method, payload, priority=_priority(post), key=key)
+        plainer = answers.plainer(blocks)
+        if isinstance(outcome, Refused) and outcome.error in TOO_MUCH and plainer != blocks:
+            log.warning("slack refused a table or a chart; showing it as text", post=post.key, why=outcome.error)
+            outcome = await call(team, method, {**payload, "blocks": plainer}, priority=_priority(post), key=key)
         if isinstance(outcome, Refused) and outcome.error in TOO_MUCH:
-            log.error("slack refused the blocks; posting the text alone", op=op, why=outcome.error)
-            bare = {k: v for k, v in payload.items() if k != "blocks"}
-            outcome = await call(team, "chat.postMessage", bare, priority=_priority(post))
+            log.error("slack refused the blocks; showing the text alone", post=post.key, why=outcome.error)
+            outcome = await call(team, method, {**payload, "blocks": []}, priority=_priority(post), key=key)
         return outcome
 
     def _out_of_bounds(self, run_id: str, error: str) -> bool:

@@ -277,6 +277,29 @@ def test_user_groups_count_when_rules_name_them(tmp_path):
     scene(tmp_path, play, access=Access(everyone="nothing", groups={"S0FIN": "ask"}))
 
 
+DENIED = Access(groups={"SFINANCE": "nothing"})
+
+
+def test_who_is_in_a_group_that_may_nothing_waits_while_slack_does_not_say_so(tmp_path):
+    async def play(on):
+        on.faults.add({"match": "usergroups.users.list", "kind": "5xx", "count": 1})
+        await on.act("maya", "post", **MENTION)
+        assert "do not let you" in (await on.whispered("finance", "maya"))[-1]
+        assert await on.count(t.inbox) == 0
+
+    scene(tmp_path, play, access=DENIED)
+
+
+@pytest.mark.sends_wrong
+def test_without_the_permission_to_see_a_group_that_may_nothing_nobody_is_let_in(tmp_path):
+    async def play(on):
+        await on.act("maya", "post", **MENTION)
+        assert "I cannot see who you are" in (await on.whispered("finance", "maya"))[0]
+        assert await on.count(t.inbox) == 0
+
+    scene(tmp_path, play, access=DENIED, without=("usergroups:read",))
+
+
 def test_the_rules_reach_the_lead_as_conventions_of_the_channel(tmp_path):
     from bot.team.state import _opening
 

@@ -237,6 +237,19 @@ def test_a_chart_that_slack_would_refuse_stays_as_it_was_written():
     assert drawn(type="line", series=[{"name": "A", "points": [["Q1", float("nan")]]}]) is None
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"type": "pie", "title": "Fees", "points": [["a", 1%s]]}' % ("0" * 400),
+        "[" * 3_000,
+        '{"type": "pie", "title": "\\ud83d", "points": [["a", 1]]}',
+    ],
+    ids=["a number beyond all bounds", "nested without end", "half a character"],
+)
+def test_a_chart_that_nothing_can_draw_is_shown_as_its_text(told):
+    assert set(kinds(f"```chart\n{told}\n```")) == {"rich_text"}
+
+
 def test_the_file_of_a_long_answer_reads_as_markdown():
     text = "A &lt; B <https://x.example|here>\n" + "word " * 9_000
     assert answers.whole(text).decode().startswith("A < B [here](https://x.example)")

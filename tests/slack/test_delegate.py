@@ -161,15 +161,33 @@ def state(given):
     return {name: {name: {names.get(name, "value"): value}} for name, value in given.items()}
 
 
+def shortcut_on(text, files):
+    return {
+        "type": "message_action", "callback_id": "delegate", "team": {"id": "T0LOCAL"}, "user": {"id": "UMAYA"},
+        "channel": {"id": "CFINANCE"}, "message_ts": "10.1", "message": {"ts": "10.1", "text": text, "files": files},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "told"), [("x" * 3_001, 40, ["longer than the 3,000", " of 40"]), ("review", 1, [])]
+)
+def test_what_a_form_cannot_carry_of_a_message_is_said_in_it(tmp_path, text, count, told):
+    async def play(on):
+        files = [{"id": f"F{n}", "name": "n" * 100, "size": 1} for n in range(count)]
+        door = on.surface.listeners.door
+        await door.learn("T0LOCAL", "UMAYA")
+        ask = Ask(shortcut_on(text, files), "UCADRE", door)
+        view = (await on.db.write(lambda tx: delegate.opened(tx, ask))).view
+        assert bool(told) is ("left" in fields(view))
+        assert all(part in fields(view)["left"]["elements"][0]["text"] for part in told)
+
+    scene(tmp_path, play)
+
+
 def test_files_of_the_message_come_along_as_far_as_a_form_can_carry_them(tmp_path):
     async def play(on):
         files = [{"id": f"F{n}", "name": "n" * 100, "size": 1, "url_private": "https://x"} for n in range(40)]
-        body = {
-            "type": "message_action", "callback_id": "delegate", "team": {"id": "T0LOCAL"}, "user": {"id": "UMAYA"},
-            "channel": {"id": "CFINANCE"}, "message_ts": "10.1",
-            "message": {"ts": "10.1", "text": "review", "files": files},
-        }  # fmt: skip
-        ask = Ask(body, "UCADRE", on.surface.listeners.door)
+        ask = Ask(shortcut_on("review", files), "UCADRE", on.surface.listeners.door)
         await on.surface.listeners.door.learn("T0LOCAL", "UMAYA")
         opened = await on.db.write(lambda tx: delegate.opened(tx, ask))
         assert len(opened.view["private_metadata"]) <= 3_000

@@ -1,5 +1,6 @@
 """What the surface does beside its events outlives every error; what Slack does not take at once is tried again."""
 
+import asyncio
 import contextlib
 
 import pytest
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from bot.policy.access import Access
 from bot.slack import following, home, inbox, listeners, messages, scheduler
+from bot.store import people
 from tests.slack.test_access import card_of
 from tests.slack.test_ways_in import MENTION, asked, scene, until_home
 
@@ -91,6 +93,22 @@ def test_a_home_that_slack_did_not_publish_is_published_later(tmp_path, monkeypa
         on.faults.add({"match": "views.publish", "kind": "5xx"})
         await on.act("maya", "home")
         await until_home(on, "Nothing is running")
+
+    scene(tmp_path, play)
+
+
+def test_who_opens_their_home_does_not_wait_for_those_who_opened_theirs_before(tmp_path):
+    async def play(on):
+        before = [f"U{n:02d}" for n in range(12)]
+        for user in (*before, "UPRIYA"):
+            await on.db.write(lambda tx, user=user: people.visit(tx, "T0LOCAL", user, opened_at=tx.now()))
+        homes = home.Homes(on.db, on.scheduler, Access())
+        following = asyncio.create_task(homes.follow())
+        await on.until_called("views.publish")
+        homes.opened("T0LOCAL", "UPRIYA")
+        shown = [body["user_id"] for body in await on.until_called("views.publish", 13)]
+        following.cancel()
+        assert sorted(shown) == [*before, "UPRIYA"] and shown[-1] == before[-1]
 
     scene(tmp_path, play)
 

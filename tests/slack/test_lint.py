@@ -54,3 +54,11 @@ WRONG = {
 def test_each_rule_finds_what_breaks_it(problem):
     (told,) = found(**WRONG[problem])
     assert problem in told
+
+
+def test_json_that_is_nested_too_deeply_to_be_read_stops_no_message():
+    assert found(blocks=[section('{"a":' * 3_000)]) == ["raw JSON in a section"]
+
+
+def test_a_section_of_fields_alone_is_fine():
+    assert found(blocks=[{"type": "section", "fields": [{"type": "mrkdwn", "text": "Amount"}]}]) == []

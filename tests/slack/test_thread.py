@@ -321,7 +321,7 @@ def test_what_slack_refuses_to_draw_is_still_said(tmp_path):
 
 
 @pytest.mark.sends_wrong
-def test_a_chart_that_slack_does_not_draw_is_told_in_words(tmp_path):
+def test_a_chart_that_slack_does_not_draw_is_told_in_words_also_when_it_changes(tmp_path):
     async def play(on):
         ts = await asked(on)
         chart = {
@@ -330,7 +330,12 @@ def test_a_chart_that_slack_does_not_draw_is_told_in_words(tmp_path):
             "chart": {"type": "pie", "segments": [{"label": "Fees", "value": 6.0}]},
         }
         about = await on.db.read(lambda c: rows_of.known(c, "run-1"))
-        await on.writer._poster.post(await on.claim(), about, thread.Post("result", "the point", (chart,)), None)
+        claim, poster = await on.claim(), on.writer._poster
+        await poster.post(claim, about, thread.Post("result", "the point", (chart,)), None)
         assert "Fees | 6" in str((await on.thread("finance", ts))[-1]["blocks"])
+        row = {**await on.settled("result"), "team_id": "T0LOCAL"}
+        chart["chart"] = {"type": "pie", "segments": [{"label": "Fees", "value": 7.0}]}
+        await poster.update(claim, row, thread.Post("result", "the point, again", (chart,)))
+        assert "Fees | 7" in str((await on.thread("finance", ts))[-1]["blocks"])
 
     scene(tmp_path, play)

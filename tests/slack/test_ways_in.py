@@ -194,6 +194,36 @@ def test_home_shows_what_needs_me_and_what_runs_and_is_published_on_change(tmp_p
     scene(tmp_path, play)
 
 
+def test_two_questions_of_one_run_that_are_equally_long_are_both_at_home(tmp_path):
+    async def play(on):
+        await asked(on)
+        run = await on.run()
+        await card_of(on, run["id"], kind="question", preview={"title": "Which entity?"})
+        await card_of(on, run["id"], kind="question", preview={"title": "Which quarter"}, id="ap-2")
+        await on.act("maya", "home")
+        await on.until_called("views.publish")
+        assert on_home(on, "UMAYA")  # Slack took it
+        assert "Which entity?" in words_of(await until_home(on, "Which quarter"))
+
+    scene(tmp_path, play)
+
+
+@pytest.mark.parametrize(
+    ("channel", "shown"), [("finance", "Sell the subsidiary"), ("board", "An approval in a private channel")]
+)
+def test_what_others_asked_in_a_private_channel_is_at_home_without_its_words(tmp_path, channel, shown):
+    async def play(on):
+        await asked(on, channel=channel)
+        await card_of(on, (await on.run())["id"], preview={"title": "Sell the subsidiary"})
+        await on.act("jonas", "home")
+        told = words_of((await on.until_called("views.publish"))[-1])
+        assert shown in told and ("Sell" in told) is (channel == "finance")
+        await on.act("maya", "home")
+        await until_home(on, "close Q3 2026")
+
+    scene(tmp_path, play, access=Access(everyone="ask", people={"UJONAS": "approve"}))
+
+
 def on_home(on, user):
     """The id of somebody's published home."""
     told = [row["body"] for row in on.log.since(0) if row["kind"] == "response" and row["name"] == "views.publish"]
