@@ -26,7 +26,8 @@ KINDS = ("mention", "reply", "edit")
 _INSTEAD = re.compile(
     r"(?i)^(?:no[,:.]?\s+)?(?:please\s+)?(?:forget|scrap|drop|never\s?mind|cancel|stop)"
     r"(?:\s+(?:about\s+)?(?:it|that|this|everything|all\s+(?:of\s+)?(?:that|this)))?"
-    r"\s*(?:[,.;:]|\s[-–—]|\band\b)+\s*(?:(?:and|just|rather|instead|better|please)[,:]?\s+)*(?P<rest>(?!only\b)\S.*)$",
+    r"\s*(?:[,.;:]|\s[-–—]|\band\b)+\s*(?:(?:and|just|rather|instead|better|please)[,:]?\s+)*"
+    r"(?P<rest>(?!only\b|(?:please\W+)?(?:thank|thx)|please\W*$)\S.*)$",  # courtesy is no request
     re.DOTALL,
 )
 _START_OVER = re.compile(r"(?i)^(?:start\s+over|new\s+request|begin\s+again)\s*[:,;.–-]\s*(?P<rest>\S.*)$", re.DOTALL)

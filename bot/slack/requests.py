@@ -24,25 +24,35 @@ _TS = re.compile(r"\d{1,15}(?:\.\d{1,12})?")
 _COMMAND = re.compile(r"(?i)^\s*/?(?P<name>quarter-close)\b|^\s*/(?P<slash>cadre)\b")
 _ENTITY = re.compile(r"<([^<>]+)>")
 _QUARTER = re.compile(r"(?i)^\s*Q\d\s+20\d\d\b")
-_POLITE = r"(?:\s+(?:it|this|that|now|please|work|the\s+work|working))*"
+_EMOJI = r":[a-z0-9_+'-]+:|[^\w\s@#,.!?;:]"
+_MARK = rf"(?:[\s,.!?;]|{_EMOJI})"
+_COURTESY = (
+    r"please|(?:right\s+)?now|right\s+away|immediately|at\s+once|for\s+now"
+    r"|(?:thanks?(?:\s+you)?|thx)(?:\s+(?:all|so\s+much|a\s+lot|very\s+much))?"
+)
+_ASIDE = rf"(?:{_MARK}+(?:{_COURTESY})\b)*"
+_IT = (
+    r"everything|here|(?:all\s+(?:of\s+)?)?(?:it|this|that|(?:(?:the|this|that|your)\s+)?(?:run|work|job|request))|all"
+    r"|working(?:\s+on\s+(?:it|this|that))?"
+)
+_POLITE = rf"(?:{_MARK}+(?:{_IT}|{_COURTESY})\b)*"
+_BEFORE = r"(?:(?:please|ok(?:ay)?|hey)[\s,.!:]+|no[,.!:;]\s*|(?:can|could|would)\s+you\s+(?:please\s+)?)*"
 _WORDS = {
-    "stop": rf"(?:stop|cancel|abort|halt|never\s?mind|forget\s+(?:it|that|about\s+it)){_POLITE}"
-    r"(?:,?\s+thanks?(?:\s+you)?)?",
+    "stop": rf"(?:stop|cancel|abort|halt|never\s?mind|forget\s+(?:it|that|about\s+it)){_POLITE}",
     "pause": rf"(?:pause|hold(?:\s+on)?){_POLITE}",
     "resume": rf"(?:resume|unpause|continue|carry\s+on|go\s+on){_POLITE}",
-    "status": r"(?:status|progress|how\s+far(?:\s+are\s+you)?|what\s+are\s+you\s+doing)(?:\s+(?:now|please))*",
+    "status": rf"(?:status(?:\s+(?:of|on)\s+(?:it|this|the\s+(?:run|work)))?|progress|how\s+far(?:\s+are\s+you)?"
+    rf"|what\s+are\s+you\s+doing){_ASIDE}",
     "why": r"why(?:\s+(?:so|that|this|is\s+that))?",
-    "undo": r"(?:undo|revert|roll\s?back|take\s+(?:it|this|that|everything)\s+back)"
-    r"(?:\s+(?:it|this|that|everything|all|please))*",
-    "mute": r"(?:mute|be\s+quiet|quiet)(?:\s+(?:it|this|please))*",
-    "unmute": r"unmute(?:\s+(?:it|this|please))*",
+    "undo": rf"(?:undo|revert|roll\s?back|take\s+(?:it|this|that|everything)\s+back){_POLITE}",
+    "mute": rf"(?:mute|be\s+quiet|quiet){_POLITE}",
+    "unmute": rf"unmute{_POLITE}",
 }
+_RUN = rf"(?:\s+(?P<run>run-[0-9a-f]{{4,}})\b{_ASIDE})?{_MARK}*$"
 _CONTROL = re.compile(
-    r"(?i)^(?:please\s+)?(?:"
-    + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items())
-    + r")(?:\s+(?P<run>run-[0-9a-f]{4,}))?\s*[.!?]*$"
+    rf"(?i)^{_BEFORE}(?:" + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items()) + rf"){_RUN}"
 )
-_BARE = re.compile(r"(?i)^(?:stop|pause|resume|status)(?:\s+run-[0-9a-f]{4,})?\s*[.!?]*$")
+_BARE = re.compile(rf"(?i)^(?:please\s+)?(?:stop|pause|resume|status){_ASIDE}{_RUN}")
 _SMALL_TALK = re.compile(
     r"(?i)^[\s,.!]*(?:(?:ok(?:ay)?|thanks?(?:\s+you)?(?:\s+(?:all|so\s+much|a\s+lot))?|thx|great|nice|perfect|good|cool|super|"
     r"awesome|got\s+it|sounds\s+good|well\s+done|good\s+(?:job|work)|lgtm|lol|:[a-z0-9_+'-]+:|[^\w\s@#,.!:])[\s,.!]*)*$"
