@@ -160,7 +160,7 @@ def whole(message: Json, bot_user: str) -> str:
             clean(words_of(one.get("text")), "") or _drawn(one.get("message_blocks")) or words_of(one.get("fallback"))
         )
         if text:
-            told.append(words.forwarded(author, words_of(one.get("from_url")), text))
+            told.append(words.forwarded(author, words_of(one.get("from_url")), tidy(text)))
     if not any(told) and (files := attached(message)):
         return words.attached([file["name"] for file in files])
     return "\n\n".join(part for part in told if part)
@@ -344,7 +344,12 @@ def clean(raw: str, bot_user: str) -> str:
         return _entity(found.group(1), bot_user)
 
     text = html_decoded(_ENTITY.sub(entity, raw))
-    return "\n".join(re.sub(r"[ \t\u00a0]+", " ", line).strip() for line in text.split("\n")).strip()
+    return tidy("\n".join(re.sub(r"[^\S\n]+", " ", line).strip() for line in text.split("\n")).strip())
+
+
+def tidy(text: str) -> str:
+    """No more than one blank line in a row: every pattern that reads a request sees its words near each other."""
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def html_decoded(text: str) -> str:
