@@ -278,12 +278,14 @@ def _not_to_cadre(tx: Tx, request: Request, word: Word | None, place: Place) -> 
     """Why a plain reply is not for Cadre, by rules; "" when it is.
 
     Among people a plain reply is for people: there only a bare stop, pause, resume or status and an answer to an
-    open question count. Where nobody but its writer and Cadre talk, everything does that asks for something.
+    open question count. Where nobody but its writer and Cadre talk, everything does that asks for something, and so
+    it does below whatever was said to one person directly.
     """
-    if not _takes_part(tx.connection, request):
-        return "a thread without Cadre"
-    if request.text.startswith("@"):
-        return "said to somebody else"
+    if not _direct(request):
+        if not _takes_part(tx.connection, request):
+            return "a thread without Cadre"
+        if request.text.startswith("@"):
+            return "said to somebody else"
     others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
     if word is not None:
         idle = word.name == "resume" and not control.paused(tx, place)

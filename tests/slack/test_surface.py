@@ -266,3 +266,18 @@ def test_a_direct_message_is_a_request(tmp_path):
         assert (await on.run())["request"] == "close Q3 2026"
 
     scene(tmp_path, play)
+
+
+def test_a_reply_below_whatever_cadre_said_directly_is_a_request(tmp_path):
+    async def play(on):
+        asked = await on.act("maya", "post", channel="cadre", text="help")
+        await on.until_called("chat.postMessage")
+        below_help = await on.act("maya", "post", channel="cadre", text="close Q3 2026", thread_ts=asked["ts"])
+        notice = {"channel": below_help["channel"], "text": "*Close Q2 2026* waits for you"}
+        told = await on.scheduler.call("T0LOCAL", "chat.postMessage", notice)
+        await on.act("maya", "post", channel="cadre", text="what did you find?", thread_ts=told.data["ts"])
+        await on.until(lambda c: counted(c, t.run) == 2)
+        requests = await on.db.read(lambda c: c.execute(select(t.run.c.request)).scalars().all())
+        assert set(requests) == {"close Q3 2026", "what did you find?"}
+
+    scene(tmp_path, play)
