@@ -25,7 +25,7 @@ from bot.slack.scheduler import Done, Refused, Scheduler
 from bot.slack.taken import ROLES, Ask, Taken
 from bot.store import people
 from bot.store.database import Database, Tx
-from bot.store.schema import inbox, run
+from bot.store.schema import approval, inbox, run
 from bot.types import Json, Request
 
 log = structlog.get_logger()
@@ -287,14 +287,26 @@ def _not_to_cadre(tx: Tx, request: Request, word: Word | None, place: Place) -> 
         if request.text.startswith("@"):
             return "said to somebody else"
     others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
-    if word is not None:
-        idle = word.name == "resume" and not control.paused(tx, place)
-        return "said among people" if others and (idle or not requests.is_bare(request.text)) else ""
-    if control.asks(tx, place):
-        return ""
-    if requests.to_nobody(request.text):
+    if word is not None and (word.name != "resume" or control.paused(tx, place)):
+        return "said among people" if others and not requests.is_bare(request.text) else ""
+    asked = control.asks(tx, place)
+    if requests.to_nobody(request.text.lstrip("@")) and not (
+        asked and requests.could_answer(request.text) and _is_asked(tx, place)
+    ):
         return "asks for nothing"
-    return "said among people" if others else ""
+    return "said among people" if others and not asked else ""
+
+
+def _is_asked(tx: Tx, place: Place) -> bool:
+    """Whether it is this person's answer that something in the thread waits for."""
+    a, r = approval.c, run.c
+    query = (
+        select(a.id)
+        .join(run, r.id == a.run_id)
+        .where(r.team_id == place.team, r.channel == place.channel, r.thread == place.thread)
+        .where(a.status == "pending", a.person == place.user)
+    )
+    return tx.execute(query).first() is not None
 
 
 def _with_view(tx: Tx, ask: Ask, request: Request) -> Request:

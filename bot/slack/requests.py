@@ -57,6 +57,10 @@ _SMALL_TALK = re.compile(
     r"(?i)^[\s,.!]*(?:(?:ok(?:ay)?|thanks?(?:\s+you)?(?:\s+(?:all|so\s+much|a\s+lot))?|thx|great|nice|perfect|good|cool|super|"
     r"awesome|got\s+it|sounds\s+good|well\s+done|good\s+(?:job|work)|lgtm|lol|:[a-z0-9_+'-]+:|[^\w\s@#,.!:])[\s,.!]*)*$"
 )
+_COULD_ANSWER = re.compile(
+    r"(?i)\b(?:ok(?:ay)?|great|perfect|good(?!\s+(?:job|work))|cool|super|got\s+it|lgtm)\b|[👍👎👌✅❌]"
+    r"|:(?:\+1|-1|thumbs(?:up|down)|ok(?:_hand)?|white_check_mark|heavy_check_mark|x|[ab]|one|two|three|four|five|six):"
+)
 
 
 @dataclass(frozen=True)
@@ -257,6 +261,11 @@ def is_bare(text: str) -> bool:
 def to_nobody(text: str) -> bool:
     """Whether a plain reply asks nothing of Cadre: thanks and the like, or words to another person by name."""
     return text.startswith("@") or bool(_SMALL_TALK.match(text.strip()))
+
+
+def could_answer(text: str) -> bool:
+    """Whether small talk can be the answer of whoever is asked: it agrees, refuses or gives a number."""
+    return bool(_COULD_ANSWER.search(text))
 
 
 @dataclass(frozen=True)

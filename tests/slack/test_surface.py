@@ -191,6 +191,23 @@ def test_a_reply_in_the_thread_answers_the_open_question(tmp_path):
     scene(tmp_path, play)
 
 
+def test_thanks_and_a_bystanders_agreement_leave_a_question_open(tmp_path):
+    async def play(on):
+        asked = await on.act("maya", "post", **MENTION)
+        await on.settled("ack")
+        row = await ask(on, (await on.run())["id"])
+        thread = {"channel": "finance", "thread_ts": asked["ts"]}
+        for who, text in (("jonas", "thanks :tada:"), ("jonas", "ok thanks"), ("maya", "lol")):
+            await on.act(who, "post", text=text, **thread)
+        await on.act("maya", "react", channel="finance", ts=row["result"]["ts"], name="white_check_mark")
+        assert "press one of its buttons" in (await on.whispered("finance", "maya"))[0]
+        await on.act("maya", "post", text="sounds good", **thread)
+        told = await decided(on, "answered")
+        assert (told["answer"], told["decided_by"]) == ("sounds good", "UMAYA")
+
+    scene(tmp_path, play)
+
+
 def test_an_offered_answer_is_one_click(tmp_path):
     async def play(on):
         await on.act("maya", "post", **MENTION)
