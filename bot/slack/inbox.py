@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 TAKEN = "cadre_taken"  # context key: what became of the payload, for the listener
 DEEP = 60  # levels of a payload that are read
 AGAIN_S = 2.0  # between two looks at what waits for an answer about a person
+DENIED_MOST = 1_000  # messages of which it is known that their writer was told why not
 LATE_S = 120.0  # then what was known of the person before is taken
 
 
@@ -41,6 +43,7 @@ class Inbox:
 
     def __init__(self, db: Database, scheduler: Scheduler, door: Door) -> None:
         self.db, self.scheduler, self.door = db, scheduler, door
+        self._denied: dict[tuple[str, str, str], None] = {}  # the latest; what strangers write is not stored
         self._waits = asyncio.Event()  # something is held until it is known who sent it
         self._waits.set()
 
@@ -59,12 +62,12 @@ class Inbox:
         member = await self._is_member(body)
         ask = Ask(body, bot_user, self.door, member=member)
         try:
-            return await self.db.write(lambda tx: _take(tx, ask))
+            return self._denied_once(body, await self.db.write(lambda tx: _take(tx, ask)))
         except Unknown as who:
             unknown = who
         await self.door.learn(unknown.team, unknown.user)
         try:
-            return await self.db.write(lambda tx: _take(tx, ask.again()))
+            return self._denied_once(body, await self.db.write(lambda tx: _take(tx, ask.again())))
         except Unknown:
             if body.get("type") in ("message_action", "shortcut"):  # what they open cannot wait
                 return Taken(reason="held")
@@ -110,9 +113,22 @@ class Inbox:
             return _take(tx, ask)
 
         try:
-            return await self.db.write(work)
+            return self._denied_once(body, await self.db.write(work))
         except Unknown:
             return None
+
+    def _denied_once(self, body: Json, taken: Taken) -> Taken:
+        """A mention comes as two events, and each of them maybe twice: why not is said to its writer once."""
+        event = mapping(body.get("event"))
+        if not taken.denied or event.get("type") not in ("app_mention", "message"):
+            return taken
+        key = (requests.team_of(body), id_of(event.get("channel")), requests.ts_of(event.get("ts")))
+        if key in self._denied:
+            return Taken(reason="its writer was told why not")
+        self._denied[key] = None
+        if len(self._denied) > DENIED_MOST:
+            del self._denied[next(iter(self._denied))]
+        return taken
 
     async def _is_member(self, body: Json) -> bool:
         """Whether Cadre can post where a command or a form wants work. When Slack does not say in time, trying is
@@ -257,8 +273,7 @@ def _request(tx: Tx, ask: Ask, request: Request) -> Taken:
     if denied:
         return Taken(denied=denied, place=where)
     if requests.asks_for_help(request.text):
-        once = ask.body["event"].get("type") == "app_mention" or request.kind == "reply" or _direct(request)
-        return Taken(request, reason="help", fresh=once)
+        return Taken(request, reason="help", fresh=_once(tx, dataclasses.replace(request, kind="help", thread="")))
     if word is not None and (word.name != "resume" or control.paused(tx, place)):
         return _controlled(tx, ask, request, word)
     denied = ask.why_not(tx, request.team, request.user, request.channel, Role.ASK)
@@ -394,7 +409,12 @@ def _joined(tx: Tx, body: Json, channel: str) -> Taken:
         user=id_of(event.get("inviter")) or id_of(event.get("user")),
         text="",
     )
+    return Taken(request, reason="joined", fresh=_once(tx, request))
+
+
+def _once(tx: Tx, request: Request) -> bool:
+    """Keep what is answered without a run; False when it was kept before, for another event or delivery of it."""
     fresh = receive(tx, request)
     if fresh:
         taken(tx, request, None)
-    return Taken(request, reason="joined", fresh=fresh)
+    return fresh

@@ -114,6 +114,18 @@ def test_a_mention_of_nothing_gets_help(tmp_path):
     scene(tmp_path, play)
 
 
+def test_help_is_given_once_however_often_its_mention_comes(tmp_path):
+    async def scenario():
+        async with local(tmp_path) as on:
+            for name in ("app_mention", "message"):
+                on.faults.add({"match": name, "kind": "duplicate"})
+            await on.act("maya", "post", channel="finance", text="@cadre help")
+            await on.delivered()
+        return on.calls("chat.postMessage")  # by now all is said
+
+    assert len(asyncio.run(scenario())) == 1
+
+
 def test_cadre_says_hello_once_when_it_is_invited(tmp_path):
     async def play(on):
         on.faults.add({"match": "member_joined_channel", "kind": "duplicate"})
