@@ -26,7 +26,7 @@ from bot.slack.scheduler import Done, Refused, Scheduler
 from bot.slack.taken import ROLES, Ask, Taken
 from bot.store import people
 from bot.store.database import Database, Tx
-from bot.store.schema import approval, inbox, run
+from bot.store.schema import approval, inbox, run, seen_message
 from bot.types import Json, Request
 
 log = structlog.get_logger()
@@ -248,7 +248,20 @@ def _event(tx: Tx, ask: Ask) -> Taken:
     request = requests.from_event(body, bot_user)
     if isinstance(request, Ignored):
         return Taken(reason=request.reason)
-    return _request(tx, ask, request)
+    latest = _as_it_reads(tx, ask, request)
+    return _request(tx, ask, latest) if latest is not None else Taken(reason="deleted before it came")
+
+
+def _as_it_reads(tx: Tx, ask: Ask, request: Request) -> Request | None:
+    """The request as its message reads by now, for an edit or a deletion can overtake it; None when it is gone."""
+    s = seen_message.c
+    where = s.team_id == request.team, s.channel == request.channel, s.ts == request.key
+    row = tx.execute(select(s.text, s.deleted).where(*where)).first()
+    if row is None or (not row.deleted and row.text == requests.whole(ask.body["event"], "")):
+        return request
+    if row.deleted:
+        return None
+    return dataclasses.replace(request, text=requests.without_mention(row.text, ask.bot_user))
 
 
 def _home(tx: Tx, ask: Ask, team: str, user: str) -> Taken:

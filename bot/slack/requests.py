@@ -352,7 +352,15 @@ def clean(raw: str, bot_user: str) -> str:
     def entity(found: re.Match[str]) -> str:
         return _entity(found.group(1), bot_user)
 
-    text = html_decoded(_ENTITY.sub(entity, raw))
+    return _spaced(html_decoded(_ENTITY.sub(entity, raw)))
+
+
+def without_mention(text: str, bot_user: str) -> str:
+    """What a message asks for, from its words as the channel's history keeps them."""
+    return same_verb(_spaced(text.replace(f"@{bot_user}", "") if bot_user else text))
+
+
+def _spaced(text: str) -> str:
     return tidy("\n".join(re.sub(r"[^\S\n]+", " ", line).strip() for line in text.split("\n")).strip())
 
 

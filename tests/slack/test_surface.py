@@ -288,6 +288,27 @@ def test_a_thread_without_cadre_is_left_alone_and_its_words_are_kept_for_digests
     scene(tmp_path, play)
 
 
+def happened(kind="message", **fields):
+    """An event of a message by Maya in #finance."""
+    return {"team_id": "T0LOCAL", "event": {"type": kind, "channel": "CFINANCE", "event_ts": "2.0", **fields}}
+
+
+def test_an_edit_and_a_deletion_that_come_before_their_message_count(tmp_path):
+    async def play(on):
+        take = on.surface.listeners.inbox.take
+        for ts, change in (("10.1", "message_changed"), ("11.1", "message_deleted")):
+            first = {"user": "UMAYA", "ts": ts, "text": "<@UCADRE> close Q3 2026"}
+            now = {**first, "text": "<@UCADRE>  close Q4 2026 &amp; Q1", "edited": {"user": "UMAYA", "ts": "12.0"}}
+            told = {"message": now} if change == "message_changed" else {"deleted_ts": ts}
+            await take(happened(subtype=change, ts="12.0", previous_message=first, **told), "UCADRE")
+            for kind in ("app_mention", "message"):
+                await take(happened(kind, **first), "UCADRE")
+        kept = await on.db.read(lambda c: c.execute(select(t.inbox.c.key, t.inbox.c.text)).all())
+        assert kept == [("10.1", "close Q4 2026 & Q1")]
+
+    scene(tmp_path, play, dispatch=False)
+
+
 def test_a_direct_message_is_a_request(tmp_path):
     async def play(on):
         await on.act("maya", "post", channel="cadre", text="close Q3 2026")
