@@ -33,7 +33,7 @@ _POLITE = r"(?:\W+(?:please|thanks|thank\s+you))*\W*$"
 _RAISE = re.compile(rf"(?i){_YES}{_IT}{_POLITE}")
 _RAISE_TO = re.compile(
     rf"(?i){_YES}{_IT}[\s,:]*"
-    r"(?:(?P<by>by|another|add)\b|(?:but\s+)?(?:up\s+to|to|with|at\s+most|(?:no|not)\s+more\s+than)\b)?\s*"
+    r"(?:(?P<by>by|another|add)\b\s*|(?:but\s+)?(?:up\s+to|to|with|at\s+most|(?:no|not)\s+more\s+than)\b\s*)?"
     rf"(?:US)?\$?\s?(?P<dollars>{amounts.WRITTEN})(?:\s*(?:dollars?|USD))?(?P<more>\s+more)?{_POLITE}"
 )
 _FINISH = re.compile(r"(?i)^\W*(?:no\b|finish|refuse|deliver|leave it|that is enough|enough)")

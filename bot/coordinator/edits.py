@@ -20,11 +20,14 @@ from bot.types import Json
 
 _POLITE = r"(?i)^\W*(?:(?:yes|ok|okay|fine|good|no)\b[\s,.:;–-]*)?(?:but\s+)?(?:please\s+)?"
 _KIND = r"(?:(?:the\s+)?(?:tasks?|steps?|parts?|numbers?|no\.|#)\s*)?"
-_ONLY = re.compile(rf"{_POLITE}(?:only|just|nothing\s+but)\s+(?:do\s+|work\s+on\s+)?{_KIND}(?P<what>\S.*?)[\s.!]*$")
+_ONLY = re.compile(rf"{_POLITE}(?:only|just|nothing\s+but)\s+(?:do\s+|work\s+on\s+)?{_KIND}(?P<what>\S.*)$")
 _DROP = re.compile(
-    rf"{_POLITE}(?:drop|skip|remove|delete|omit|leave\s+out|without|leave\s+away)\s+{_KIND}(?P<what>\S.*?)[\s.!]*$"
+    rf"{_POLITE}(?:drop|skip|remove|delete|omit|leave\s+out|without|leave\s+away)\s+{_KIND}(?P<what>\S.*)$"
 )
-_AND = re.compile(r"\s*(?:,|;|&|\band\b|\bor\b|\+)\s*(?:(?:and|the|task|step|part|number)\s+)*", re.IGNORECASE)
+_AND = re.compile(
+    r"(?:(?<!\s)\s+)?(?:,|;|&|\band\b|\bor\b|\+)\s*(?:(?:and|the|task|step|part|number)\s+)*", re.IGNORECASE
+)
+_ENDS = " \n\t.!"
 _SMALL = frozenset(("the", "a", "an", "task", "step", "part", "please", "for", "of", "to"))
 
 
@@ -34,7 +37,7 @@ def kept(text: str, tasks: Sequence[Json]) -> list[str] | None:
     Who keeps a task keeps what it needs; who drops one drops what needs it. A plan of nothing is no plan.
     """
     needs = {one["id"]: set(one["depends_on"]) for one in tasks}
-    only, drop = _ONLY.match(text), _DROP.match(text)
+    only, drop = _ONLY.match(text.rstrip(_ENDS)), _DROP.match(text.rstrip(_ENDS))
     found = only or drop
     named = _named(found["what"], tasks) if found else None
     if not named:

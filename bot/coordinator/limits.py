@@ -30,7 +30,8 @@ _LEAD = (
     r"|(?:(?:with|on|within)\s+)?(?:an?\s+)?budget(?:\s+of|\s*:)?"
 )
 WORDS = re.compile(
-    rf"(?i)[\s,;(]*\b(?:{_LEAD})\s+{_AMOUNT}(?:\s*(?:a|an|per|each|every)\s+(?P<period>run|day|week|month))?[)\s.!]*$"
+    rf"(?i)(?<![\s,;(])[\s,;(]*\b(?:{_LEAD})\s+{_AMOUNT}"  # a run of blanks is read once, from its start
+    r"(?:\s*(?:a|an|per|each|every)\s+(?P<period>run|day|week|month))?[)\s.!]*$"
 )
 
 

@@ -26,11 +26,14 @@ KINDS = ("mention", "reply", "edit")
 _INSTEAD = re.compile(
     r"(?i)^(?:no[,:.]?\s+)?(?:please\s+)?(?:forget|scrap|drop|never\s?mind|cancel|stop)"
     r"(?:\s+(?:about\s+)?(?:it|that|this|everything|all\s+(?:of\s+)?(?:that|this)))?"
-    r"\s*(?:[,.;:]|\s[-–—]|\band\b)+\s*(?:(?:and|just|rather|instead|better|please)[,:]?\s+)*(?P<rest>(?!only\b)\S.*)$",
+    r"\s*(?:[,.;:]|\s[-–—]|\band\b)+\s*(?:(?:and|just|rather|instead|better|please)[,:]?\s+)*"
+    r"(?P<rest>(?!only\b|(?:please\W+)?(?:thank|thx)|please\W*$)\S.*)$",  # courtesy is no request
     re.DOTALL,
 )
 _START_OVER = re.compile(r"(?i)^(?:start\s+over|new\s+request|begin\s+again)\s*[:,;.–-]\s*(?P<rest>\S.*)$", re.DOTALL)
-_ENDS_INSTEAD = re.compile(r"(?i)^(?:instead[,:]?\s+(?P<rest>\S.*?)|(?P<first>\S.*?)[,]?\s+instead)[.!]*$", re.DOTALL)
+_ENDS_INSTEAD = re.compile(
+    r"(?i)^(?:instead[,:]?\s+(?P<rest>\S.*)|(?P<first>\S.*?),?(?<!\s)\s+instead[.!]*)$", re.DOTALL
+)
 _ADD = re.compile(
     r"(?i)^(?:(?:and|please|but)[,]?\s+)?(?:also|additionally|in\s+addition|on\s+top|plus|and\s+add|add)\b"
     r"|\b(?:as\s+well|too)[.!]*$"
@@ -91,7 +94,7 @@ def classify(text: str, run: Any, library: SkillLibrary) -> Course | None:
             return Course("replace", found["rest"].strip())
     found = _ENDS_INSTEAD.match(text)
     if found is not None:
-        rest = (found["rest"] or found["first"]).strip()
+        rest = (found["rest"] or found["first"]).rstrip(".!").strip()
         whole = library.match(limits.plain(rest)) is not None
         return Course("replace", rest) if whole else Course("steer", text)
     if _ADD.search(text):

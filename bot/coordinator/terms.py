@@ -23,7 +23,8 @@ UNJUDGED = (
 
 _PLACE = r"(?:in|as)\s+(?:a|one)\s+canvas"
 CANVAS = re.compile(
-    rf"(?i)^\s*{_PLACE}\s*[,:]?\s+|[\s,;(]*\b(?:(?:and\s+)?(?:keep|put|show)\s+(?:it|this|the\s+report)\s+)?{_PLACE}[)\s.!]*$"
+    rf"(?i)^\s*{_PLACE}\s*[,:]?\s+"
+    rf"|(?<![\s,;(])[\s,;(]*\b(?:(?:and\s+)?(?:keep|put|show)\s+(?:it|this|the\s+report)\s+)?{_PLACE}[)\s.!]*$"
 )
 
 

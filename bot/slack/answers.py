@@ -28,11 +28,11 @@ HEADLINE_MAX = 300
 FILE = "answer.md"
 
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
-_RULE = re.compile(r"^(?=.*\|)\s*\|?(?:\s*:?-+:?\s*\|)*(?:\s*:?-+:?\s*)?$")
+_RULE = re.compile(r"^(?=.*\|)\|?(?:\s*:?-+:?\s*\|)*(?:\s*:?-+:?\s*)?$")
 _FENCE = re.compile(r"^\s*(?P<marks>`{3,}|~{3,})(?P<language>[^`]*)$")
 _CODE = r"(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
 _CELL = re.compile(_CODE + r"|<[^<>]*>|\\\||(?P<end>\|)")
-HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$")
+HEADING = re.compile(r"^#{1,6}\s+(?=\S)(.+?)(?<![\s#])\s*#*$")
 _BOLD = re.compile(
     _CODE + r"|(?<![^\W_])(?<!\*)\*\*(?=\S)"  # and not 2**3
     r"(?P<bold>(?:[^`*]|`[^`]*`|\*(?!\*)|\*(?=\*\*))+)"
@@ -134,9 +134,10 @@ def pieces(text: str) -> Iterator[tuple[str, list[str]]]:
     """A text as lines of words, of code with its fences, and of tables: kinds text, code and table."""
     lines = text.split("\n")
     said: list[str] = []
+    unclosed: dict[str, int] = {}
     at = 0
     while at < len(lines):
-        code, table = _end_of_code(lines, at), _end_of_table(lines, at)
+        code, table = _end_of_code(lines, at, unclosed), _end_of_table(lines, at)
         end = code or table
         if end is None:
             said.append(lines[at])
@@ -172,21 +173,29 @@ def bold(text: str, mark: str) -> str:
     return _BOLD.sub(lambda found: found["code"] or f"{mark}{found['bold']}{mark}", text)
 
 
-def _end_of_code(lines: list[str], at: int) -> int | None:
-    """Where the code that a fence opens ends; None when there is none, or it is never closed."""
+def _end_of_code(lines: list[str], at: int, unclosed: dict[str, int]) -> int | None:
+    """Where the code that a fence opens ends; None when there is none, or it is never closed.
+
+    `unclosed` keeps how long a fence of each kind need be that nothing below closes: nobody looks for its end again.
+    """
     opened = _FENCE.match(lines[at])
     if not opened:
         return None
     marks = opened["marks"]
+    if len(marks) >= unclosed.get(marks[0], len(marks) + 1):
+        return None
     ends = (n + 1 for n in range(at + 1, len(lines)) if lines[n].strip().startswith(marks))
-    return next((end for end in ends if not lines[end - 1].strip(f"{marks[0]} \t\r")), None)
+    end = next((end for end in ends if not lines[end - 1].strip(f"{marks[0]} \t\r")), None)
+    if end is None:
+        unclosed[marks[0]] = len(marks)
+    return end
 
 
 def _end_of_table(lines: list[str], at: int) -> int | None:
     """Where the table that begins at a line ends, or None. Without a pipe at both ends of its lines, head and rule
     must be alike: words may have pipes, too.
     """
-    if at + 1 == len(lines) or not _RULE.match(lines[at + 1]):
+    if at + 1 == len(lines) or not _RULE.match(lines[at + 1].strip()):
         return None
     boxed = _ROW.match(lines[at]) and _ROW.match(lines[at + 1])
     if not boxed and not 1 < len(_cells(lines[at])) == len(_cells(lines[at + 1])):

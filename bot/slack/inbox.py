@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -25,7 +26,7 @@ from bot.slack.scheduler import Done, Refused, Scheduler
 from bot.slack.taken import ROLES, Ask, Taken
 from bot.store import people
 from bot.store.database import Database, Tx
-from bot.store.schema import inbox, run
+from bot.store.schema import approval, inbox, run, seen_message
 from bot.types import Json, Request
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 TAKEN = "cadre_taken"  # context key: what became of the payload, for the listener
 DEEP = 60  # levels of a payload that are read
 AGAIN_S = 2.0  # between two looks at what waits for an answer about a person
+DENIED_MOST = 1_000  # messages of which it is known that their writer was told why not
 LATE_S = 120.0  # then what was known of the person before is taken
 
 
@@ -41,6 +43,7 @@ class Inbox:
 
     def __init__(self, db: Database, scheduler: Scheduler, door: Door) -> None:
         self.db, self.scheduler, self.door = db, scheduler, door
+        self._denied: dict[tuple[str, str, str], None] = {}  # the latest; what strangers write is not stored
         self._waits = asyncio.Event()  # something is held until it is known who sent it
         self._waits.set()
 
@@ -59,12 +62,12 @@ class Inbox:
         member = await self._is_member(body)
         ask = Ask(body, bot_user, self.door, member=member)
         try:
-            return await self.db.write(lambda tx: _take(tx, ask))
+            return self._denied_once(body, await self.db.write(lambda tx: _take(tx, ask)))
         except Unknown as who:
             unknown = who
         await self.door.learn(unknown.team, unknown.user)
         try:
-            return await self.db.write(lambda tx: _take(tx, ask.again()))
+            return self._denied_once(body, await self.db.write(lambda tx: _take(tx, ask.again())))
         except Unknown:
             if body.get("type") in ("message_action", "shortcut"):  # what they open cannot wait
                 return Taken(reason="held")
@@ -110,9 +113,22 @@ class Inbox:
             return _take(tx, ask)
 
         try:
-            return await self.db.write(work)
+            return self._denied_once(body, await self.db.write(work))
         except Unknown:
             return None
+
+    def _denied_once(self, body: Json, taken: Taken) -> Taken:
+        """A mention comes as two events, and each of them maybe twice: why not is said to its writer once."""
+        event = mapping(body.get("event"))
+        if not taken.denied or event.get("type") not in ("app_mention", "message"):
+            return taken
+        key = (requests.team_of(body), id_of(event.get("channel")), requests.ts_of(event.get("ts")))
+        if key in self._denied:
+            return Taken(reason="its writer was told why not")
+        self._denied[key] = None
+        if len(self._denied) > DENIED_MOST:
+            del self._denied[next(iter(self._denied))]
+        return taken
 
     async def _is_member(self, body: Json) -> bool:
         """Whether Cadre can post where a command or a form wants work. When Slack does not say in time, trying is
@@ -232,7 +248,20 @@ def _event(tx: Tx, ask: Ask) -> Taken:
     request = requests.from_event(body, bot_user)
     if isinstance(request, Ignored):
         return Taken(reason=request.reason)
-    return _request(tx, ask, request)
+    latest = _as_it_reads(tx, ask, request)
+    return _request(tx, ask, latest) if latest is not None else Taken(reason="deleted before it came")
+
+
+def _as_it_reads(tx: Tx, ask: Ask, request: Request) -> Request | None:
+    """The request as its message reads by now, for an edit or a deletion can overtake it; None when it is gone."""
+    s = seen_message.c
+    where = s.team_id == request.team, s.channel == request.channel, s.ts == request.key
+    row = tx.execute(select(s.text, s.deleted).where(*where)).first()
+    if row is None or (not row.deleted and row.text == requests.whole(ask.body["event"], "")):
+        return request
+    if row.deleted:
+        return None
+    return dataclasses.replace(request, text=requests.without_mention(row.text, ask.bot_user))
 
 
 def _home(tx: Tx, ask: Ask, team: str, user: str) -> Taken:
@@ -257,8 +286,7 @@ def _request(tx: Tx, ask: Ask, request: Request) -> Taken:
     if denied:
         return Taken(denied=denied, place=where)
     if requests.asks_for_help(request.text):
-        once = ask.body["event"].get("type") == "app_mention" or request.kind == "reply" or _direct(request)
-        return Taken(request, reason="help", fresh=once)
+        return Taken(request, reason="help", fresh=_once(tx, dataclasses.replace(request, kind="help", thread="")))
     if word is not None and (word.name != "resume" or control.paused(tx, place)):
         return _controlled(tx, ask, request, word)
     denied = ask.why_not(tx, request.team, request.user, request.channel, Role.ASK)
@@ -278,21 +306,35 @@ def _not_to_cadre(tx: Tx, request: Request, word: Word | None, place: Place) -> 
     """Why a plain reply is not for Cadre, by rules; "" when it is.
 
     Among people a plain reply is for people: there only a bare stop, pause, resume or status and an answer to an
-    open question count. Where nobody but its writer and Cadre talk, everything does that asks for something.
+    open question count. Where nobody but its writer and Cadre talk, everything does that asks for something, and so
+    it does below whatever was said to one person directly.
     """
-    if not _takes_part(tx.connection, request):
-        return "a thread without Cadre"
-    if request.text.startswith("@"):
-        return "said to somebody else"
+    if not _direct(request):
+        if not _takes_part(tx.connection, request):
+            return "a thread without Cadre"
+        if request.text.startswith("@"):
+            return "said to somebody else"
     others = heard.people_of(tx, request.team, request.channel, request.thread) - {request.user}
-    if word is not None:
-        idle = word.name == "resume" and not control.paused(tx, place)
-        return "said among people" if others and (idle or not requests.is_bare(request.text)) else ""
-    if control.asks(tx, place):
-        return ""
-    if requests.to_nobody(request.text):
+    if word is not None and (word.name != "resume" or control.paused(tx, place)):
+        return "said among people" if others and not requests.is_bare(request.text) else ""
+    asked = control.asks(tx, place)
+    if requests.to_nobody(request.text.lstrip("@")) and not (
+        asked and requests.could_answer(request.text) and _is_asked(tx, place)
+    ):
         return "asks for nothing"
-    return "said among people" if others else ""
+    return "said among people" if others and not asked else ""
+
+
+def _is_asked(tx: Tx, place: Place) -> bool:
+    """Whether it is this person's answer that something in the thread waits for."""
+    a, r = approval.c, run.c
+    query = (
+        select(a.id)
+        .join(run, r.id == a.run_id)
+        .where(r.team_id == place.team, r.channel == place.channel, r.thread == place.thread)
+        .where(a.status == "pending", a.person == place.user)
+    )
+    return tx.execute(query).first() is not None
 
 
 def _with_view(tx: Tx, ask: Ask, request: Request) -> Request:
@@ -380,7 +422,12 @@ def _joined(tx: Tx, body: Json, channel: str) -> Taken:
         user=id_of(event.get("inviter")) or id_of(event.get("user")),
         text="",
     )
+    return Taken(request, reason="joined", fresh=_once(tx, request))
+
+
+def _once(tx: Tx, request: Request) -> bool:
+    """Keep what is answered without a run; False when it was kept before, for another event or delivery of it."""
     fresh = receive(tx, request)
     if fresh:
         taken(tx, request, None)
-    return Taken(request, reason="joined", fresh=fresh)
+    return fresh

@@ -65,6 +65,7 @@ DECISIONS = {
     "unclear": "That does not say which limit. Give the amount, for example: raise to $5; or say continue, or stop.",
     "already": "This was already decided; the message above shows how.",
     "not_allowed": "Only the person who asked for this can decide it.",
+    "no_answer": "A reaction does not answer this: press one of its buttons, or reply here in your own words.",
     "expired": "This question has expired. Ask again and I prepare it anew.",
     "void": "This question is closed: the work it belonged to ended, or the proposal or the request changed.",
 }

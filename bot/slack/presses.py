@@ -102,8 +102,10 @@ def reacted(tx: Tx, ask: Ask) -> Taken:
 def _approved(tx: Tx, ask: Ask, run_id: str, key: str, shown: str, user: str) -> str:
     """Approve what a card shows, as its button would: what it shows must be what is asked now."""
     approval = tx.execute(select(t.approval).where(t.approval.c.id == key.partition("/")[2])).mappings().first()
-    if approval is None or approval["kind"] == "question":
+    if approval is None:
         return "void"
+    if approval["kind"] not in ("changes", "plan", "call"):  # what is asked there wants words, not a yes
+        return {"pending": "no_answer", "answered": "already"}.get(approval["status"], "void")
     if approval["status"] == "pending":
         view = run_view(tx.connection, run_id, proof=False)
         kind = by_id(tx.connection, t.run, run_id)["kind"]

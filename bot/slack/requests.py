@@ -24,28 +24,42 @@ _TS = re.compile(r"\d{1,15}(?:\.\d{1,12})?")
 _COMMAND = re.compile(r"(?i)^\s*/?(?P<name>quarter-close)\b|^\s*/(?P<slash>cadre)\b")
 _ENTITY = re.compile(r"<([^<>]+)>")
 _QUARTER = re.compile(r"(?i)^\s*Q\d\s+20\d\d\b")
-_POLITE = r"(?:\s+(?:it|this|that|now|please|work|the\s+work|working))*"
+_EMOJI = r":[a-z0-9_+'-]+:|[^\w\s@#,.!?;:]"
+_MARK = rf"(?:[\s,.!?;]|{_EMOJI})"
+_COURTESY = (
+    r"please|(?:right\s+)?now|right\s+away|immediately|at\s+once|for\s+now"
+    r"|(?:thanks?(?:\s+you)?|thx)(?:\s+(?:all|so\s+much|a\s+lot|very\s+much))?"
+)
+_ASIDE = rf"(?:{_MARK}+(?:{_COURTESY})\b)*"
+_IT = (
+    r"everything|here|(?:all\s+(?:of\s+)?)?(?:it|this|that|(?:(?:the|this|that|your)\s+)?(?:run|work|job|request))|all"
+    r"|working(?:\s+on\s+(?:it|this|that))?"
+)
+_POLITE = rf"(?:{_MARK}+(?:{_IT}|{_COURTESY})\b)*"
+_BEFORE = r"(?:(?:please|ok(?:ay)?|hey)[\s,.!:]+|no[,.!:;]\s*|(?:can|could|would)\s+you\s+(?:please\s+)?)*"
 _WORDS = {
-    "stop": rf"(?:stop|cancel|abort|halt|never\s?mind|forget\s+(?:it|that|about\s+it)){_POLITE}"
-    r"(?:,?\s+thanks?(?:\s+you)?)?",
+    "stop": rf"(?:stop|cancel|abort|halt|never\s?mind|forget\s+(?:it|that|about\s+it)){_POLITE}",
     "pause": rf"(?:pause|hold(?:\s+on)?){_POLITE}",
     "resume": rf"(?:resume|unpause|continue|carry\s+on|go\s+on){_POLITE}",
-    "status": r"(?:status|progress|how\s+far(?:\s+are\s+you)?|what\s+are\s+you\s+doing)(?:\s+(?:now|please))*",
+    "status": rf"(?:status(?:\s+(?:of|on)\s+(?:it|this|the\s+(?:run|work)))?|progress|how\s+far(?:\s+are\s+you)?"
+    rf"|what\s+are\s+you\s+doing){_ASIDE}",
     "why": r"why(?:\s+(?:so|that|this|is\s+that))?",
-    "undo": r"(?:undo|revert|roll\s?back|take\s+(?:it|this|that|everything)\s+back)"
-    r"(?:\s+(?:it|this|that|everything|all|please))*",
-    "mute": r"(?:mute|be\s+quiet|quiet)(?:\s+(?:it|this|please))*",
-    "unmute": r"unmute(?:\s+(?:it|this|please))*",
+    "undo": rf"(?:undo|revert|roll\s?back|take\s+(?:it|this|that|everything)\s+back){_POLITE}",
+    "mute": rf"(?:mute|be\s+quiet|quiet){_POLITE}",
+    "unmute": rf"unmute{_POLITE}",
 }
+_RUN = rf"(?:\s+(?P<run>run-[0-9a-f]{{4,}})\b{_ASIDE})?{_MARK}*$"
 _CONTROL = re.compile(
-    r"(?i)^(?:please\s+)?(?:"
-    + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items())
-    + r")(?:\s+(?P<run>run-[0-9a-f]{4,}))?\s*[.!?]*$"
+    rf"(?i)^{_BEFORE}(?:" + "|".join(f"(?P<{word}>{pattern})" for word, pattern in _WORDS.items()) + rf"){_RUN}"
 )
-_BARE = re.compile(r"(?i)^(?:stop|pause|resume|status)(?:\s+run-[0-9a-f]{4,})?\s*[.!?]*$")
+_BARE = re.compile(rf"(?i)^(?:please\s+)?(?:stop|pause|resume|status){_ASIDE}{_RUN}")
 _SMALL_TALK = re.compile(
     r"(?i)^[\s,.!]*(?:(?:ok(?:ay)?|thanks?(?:\s+you)?(?:\s+(?:all|so\s+much|a\s+lot))?|thx|great|nice|perfect|good|cool|super|"
     r"awesome|got\s+it|sounds\s+good|well\s+done|good\s+(?:job|work)|lgtm|lol|:[a-z0-9_+'-]+:|[^\w\s@#,.!:])[\s,.!]*)*$"
+)
+_COULD_ANSWER = re.compile(
+    r"(?i)\b(?:ok(?:ay)?|great|perfect|good(?!\s+(?:job|work))|cool|super|got\s+it|lgtm)\b|[👍👎👌✅❌]"
+    r"|:(?:\+1|-1|thumbs(?:up|down)|ok(?:_hand)?|white_check_mark|heavy_check_mark|x|[ab]|one|two|three|four|five|six):"
 )
 
 
@@ -150,7 +164,7 @@ def whole(message: Json, bot_user: str) -> str:
             clean(words_of(one.get("text")), "") or _drawn(one.get("message_blocks")) or words_of(one.get("fallback"))
         )
         if text:
-            told.append(words.forwarded(author, words_of(one.get("from_url")), text))
+            told.append(words.forwarded(author, words_of(one.get("from_url")), tidy(text)))
     if not any(told) and (files := attached(message)):
         return words.attached([file["name"] for file in files])
     return "\n\n".join(part for part in told if part)
@@ -249,6 +263,11 @@ def to_nobody(text: str) -> bool:
     return text.startswith("@") or bool(_SMALL_TALK.match(text.strip()))
 
 
+def could_answer(text: str) -> bool:
+    """Whether small talk can be the answer of whoever is asked: it agrees, refuses or gives a number."""
+    return bool(_COULD_ANSWER.search(text))
+
+
 @dataclass(frozen=True)
 class Changed:
     """A person edited or deleted a message of theirs. `text` is what it says now."""
@@ -333,8 +352,21 @@ def clean(raw: str, bot_user: str) -> str:
     def entity(found: re.Match[str]) -> str:
         return _entity(found.group(1), bot_user)
 
-    text = html_decoded(_ENTITY.sub(entity, raw))
-    return "\n".join(re.sub(r"[ \t\u00a0]+", " ", line).strip() for line in text.split("\n")).strip()
+    return _spaced(html_decoded(_ENTITY.sub(entity, raw)))
+
+
+def without_mention(text: str, bot_user: str) -> str:
+    """What a message asks for, from its words as the channel's history keeps them."""
+    return same_verb(_spaced(text.replace(f"@{bot_user}", "") if bot_user else text))
+
+
+def _spaced(text: str) -> str:
+    return tidy("\n".join(re.sub(r"[^\S\n]+", " ", line).strip() for line in text.split("\n")).strip())
+
+
+def tidy(text: str) -> str:
+    """No more than one blank line in a row: every pattern that reads a request sees its words near each other."""
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def html_decoded(text: str) -> str:

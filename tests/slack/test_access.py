@@ -159,6 +159,18 @@ def test_a_stranger_is_told_why_once_and_nothing_is_kept(tmp_path, who, line):
     scene(tmp_path, play)
 
 
+def test_a_stranger_is_told_why_once_however_often_a_mention_comes(tmp_path):
+    async def scenario():
+        async with local(tmp_path, workspace=WORKSPACE) as on:
+            for name in ("app_mention", "message"):
+                on.faults.add({"match": name, "kind": "duplicate"})
+            await on.act("gus", "post", **MENTION)
+            await on.delivered()
+        return on.calls("chat.postEphemeral")  # by now all is said
+
+    assert len(asyncio.run(scenario())) == 1
+
+
 @pytest.mark.parametrize("who", ["gus", "olga"])
 def test_a_stranger_moves_nothing_of_a_members_run(tmp_path, who):
     async def play(on):

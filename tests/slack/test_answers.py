@@ -173,6 +173,22 @@ def test_code_ends_where_its_own_fence_does(marks, inside):
     assert canvas_text.markdown(text) == f"before\n\n{longer}\n{inside}\n{longer}\n\nafter"
 
 
+class Lines(list[str]):
+    """Lines that count how often one of them is read."""
+
+    read = 0
+
+    def __getitem__(self, at):
+        self.read += 1
+        return super().__getitem__(at)
+
+
+def test_the_end_of_a_fence_that_nothing_closes_is_looked_for_once():
+    lines, unclosed = Lines(["```python", "````text", "~~~sh"] * 200), {}
+    assert not any(answers._end_of_code(lines, at, unclosed) for at in range(len(lines)))
+    assert lines.read < 5 * len(lines)
+
+
 def test_no_link_and_no_escape_is_cut_in_two():
     made = answers.parts("a&amp;" * 2_000)[0].blocks
     assert all(re.fullmatch("(?:a|&amp;)+", block["text"]["text"]) for block in made)

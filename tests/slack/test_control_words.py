@@ -7,7 +7,7 @@ import pytest
 
 from bot.coordinator.steering import classify
 from bot.skills import SkillLibrary
-from bot.slack.requests import Changed, Word, changed, control_word, to_nobody
+from bot.slack.requests import Changed, Word, changed, control_word, is_bare, to_nobody
 
 BOT = "UCADRE"
 LIBRARY = SkillLibrary(Path(__file__).parents[2] / "skills")
@@ -27,13 +27,64 @@ def test_a_word_of_control_is_understood(text, word):
     assert control_word(text) == Word(word)
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("stop, please", "stop"), ("Stop. Thanks", "stop"), ("stop everything", "stop"), ("stop right now", "stop"),
+        ("stop immediately", "stop"), ("please stop the run", "stop"), ("ok stop", "stop"), ("no, stop", "stop"),
+        ("stop 🛑", "stop"), ("stop :octagonal_sign:", "stop"), ("cancel all of this, please!", "stop"),
+        ("could you stop working on this?", "stop"), ("Stop please, thank you", "stop"), ("stop\u200b", "stop"),
+        ("pause everything for now, please", "pause"), ("ok, continue", "resume"), ("resume the work, thanks", "resume"),
+        ("status, please", "status"), ("undo it all, please", "undo"),
+    ],
+)  # fmt: skip
+def test_a_word_of_control_is_understood_with_courtesy_and_signs_around_it(text, word):
+    assert control_word(text) == Word(word)
+
+
+@pytest.mark.parametrize(
+    "text", ["stop using the old forecast", "stop after the first ten", "stop the work on Sales"]
+)
+def test_a_stop_of_one_thing_is_a_change_of_course(text):
+    course = classify(text, AT_WORK, LIBRARY)
+    assert control_word(text) is None and course is not None and (course.kind, course.text) == ("steer", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["stop that, thank you anyway", "cancel it, please", "drop it. please, thanks a lot"]
+)
+def test_courtesy_after_a_word_is_no_request_in_place_of_the_first(text):
+    course = classify(text, AT_WORK, LIBRARY)
+    assert course is not None and course.kind == "steer"
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"), [("stop, please", True), ("Stop now! 🛑", True), ("stop it", False), ("hold on", False)]
+)
+def test_among_people_only_a_bare_word_counts_however_politely_it_is_said(text, bare):
+    assert is_bare(text) is bare
+
+
 def test_a_word_of_control_can_name_its_run():
     assert control_word("stop run-00ff12ab34cd") == Word("stop", "run-00ff12ab34cd")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["stop the presses at nine", "do not stop", "stopwatch", "mute the sales", "why not add a chart", "close Q3"],
+    [
+        "stop the presses at nine",
+        "do not stop",
+        "stopwatch",
+        "mute the sales",
+        "why not add a chart",
+        "close Q3",
+        "no pause",
+        "continue with step 2",
+        "why now",
+        "stop $5",
+        "ok",
+        "yes, cancel it",
+    ],
 )
 def test_other_words_are_no_words_of_control(text):
     assert control_word(text) is None
@@ -50,7 +101,18 @@ def test_thanks_and_words_to_others_are_told_from_wishes(text, nobody):
     assert to_nobody(text) is nobody
 
 
-@pytest.mark.parametrize("text", ["!" * 9_000 + "a", "ok " * 4_000 + "b", "stop " + "it " * 4_000 + "b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!" * 9_000 + "a",
+        "ok " * 4_000 + "b",
+        "stop " + "it " * 4_000 + "b",
+        "stop" + ", " * 9_000 + "b",
+        "ok " * 4_000 + "stop b",
+        "stop" + "🛑" * 9_000 + "b",
+        "stop" + " :a:" * 4_000 + "b",
+    ],
+)
 def test_long_messages_are_judged_in_no_time(text):
     began = time.process_time()
     assert control_word(text) is None and not to_nobody(text)

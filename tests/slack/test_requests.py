@@ -149,6 +149,8 @@ def test_bots_own_messages_edits_and_other_subtypes_are_no_requests(fields):
         ("in <#C2|finance> <!here> <!subteam^S1|@team>", "in #finance @here @team"),
         ("<!date^1700000000^{date}|14 Nov>", "14 Nov"),
         ("one\n<@UCADRE>   two", "one\ntwo"),
+        ("close the books" + "\n" * 12_000 + "please", "close the books\n\nplease"),
+        ("| a | b |\n|---|---|\n| 1 |\u2003\v 2 |\n \n\t\n\nnow", "| a | b |\n|---|---|\n| 1 | 2 |\n\nnow"),
     ],
 )
 def test_entities_are_decoded(raw, plain):

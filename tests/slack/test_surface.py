@@ -114,6 +114,18 @@ def test_a_mention_of_nothing_gets_help(tmp_path):
     scene(tmp_path, play)
 
 
+def test_help_is_given_once_however_often_its_mention_comes(tmp_path):
+    async def scenario():
+        async with local(tmp_path) as on:
+            for name in ("app_mention", "message"):
+                on.faults.add({"match": name, "kind": "duplicate"})
+            await on.act("maya", "post", channel="finance", text="@cadre help")
+            await on.delivered()
+        return on.calls("chat.postMessage")  # by now all is said
+
+    assert len(asyncio.run(scenario())) == 1
+
+
 def test_cadre_says_hello_once_when_it_is_invited(tmp_path):
     async def play(on):
         on.faults.add({"match": "member_joined_channel", "kind": "duplicate"})
@@ -191,6 +203,23 @@ def test_a_reply_in_the_thread_answers_the_open_question(tmp_path):
     scene(tmp_path, play)
 
 
+def test_thanks_and_a_bystanders_agreement_leave_a_question_open(tmp_path):
+    async def play(on):
+        asked = await on.act("maya", "post", **MENTION)
+        await on.settled("ack")
+        row = await ask(on, (await on.run())["id"])
+        thread = {"channel": "finance", "thread_ts": asked["ts"]}
+        for who, text in (("jonas", "thanks :tada:"), ("jonas", "ok thanks"), ("maya", "lol")):
+            await on.act(who, "post", text=text, **thread)
+        await on.act("maya", "react", channel="finance", ts=row["result"]["ts"], name="white_check_mark")
+        assert "press one of its buttons" in (await on.whispered("finance", "maya"))[0]
+        await on.act("maya", "post", text="sounds good", **thread)
+        told = await decided(on, "answered")
+        assert (told["answer"], told["decided_by"]) == ("sounds good", "UMAYA")
+
+    scene(tmp_path, play)
+
+
 def test_an_offered_answer_is_one_click(tmp_path):
     async def play(on):
         await on.act("maya", "post", **MENTION)
@@ -259,10 +288,46 @@ def test_a_thread_without_cadre_is_left_alone_and_its_words_are_kept_for_digests
     scene(tmp_path, play)
 
 
+def happened(kind="message", **fields):
+    """An event of a message by Maya in #finance."""
+    return {"team_id": "T0LOCAL", "event": {"type": kind, "channel": "CFINANCE", "event_ts": "2.0", **fields}}
+
+
+def test_an_edit_and_a_deletion_that_come_before_their_message_count(tmp_path):
+    async def play(on):
+        take = on.surface.listeners.inbox.take
+        for ts, change in (("10.1", "message_changed"), ("11.1", "message_deleted")):
+            first = {"user": "UMAYA", "ts": ts, "text": "<@UCADRE> close Q3 2026"}
+            now = {**first, "text": "<@UCADRE>  close Q4 2026 &amp; Q1", "edited": {"user": "UMAYA", "ts": "12.0"}}
+            told = {"message": now} if change == "message_changed" else {"deleted_ts": ts}
+            await take(happened(subtype=change, ts="12.0", previous_message=first, **told), "UCADRE")
+            for kind in ("app_mention", "message"):
+                await take(happened(kind, **first), "UCADRE")
+        kept = await on.db.read(lambda c: c.execute(select(t.inbox.c.key, t.inbox.c.text)).all())
+        assert kept == [("10.1", "close Q4 2026 & Q1")]
+
+    scene(tmp_path, play, dispatch=False)
+
+
 def test_a_direct_message_is_a_request(tmp_path):
     async def play(on):
         await on.act("maya", "post", channel="cadre", text="close Q3 2026")
         await on.settled("ack")
         assert (await on.run())["request"] == "close Q3 2026"
+
+    scene(tmp_path, play)
+
+
+def test_a_reply_below_whatever_cadre_said_directly_is_a_request(tmp_path):
+    async def play(on):
+        asked = await on.act("maya", "post", channel="cadre", text="help")
+        await on.until_called("chat.postMessage")
+        below_help = await on.act("maya", "post", channel="cadre", text="close Q3 2026", thread_ts=asked["ts"])
+        notice = {"channel": below_help["channel"], "text": "*Close Q2 2026* waits for you"}
+        told = await on.scheduler.call("T0LOCAL", "chat.postMessage", notice)
+        await on.act("maya", "post", channel="cadre", text="what did you find?", thread_ts=told.data["ts"])
+        await on.until(lambda c: counted(c, t.run) == 2)
+        requests = await on.db.read(lambda c: c.execute(select(t.run.c.request)).scalars().all())
+        assert set(requests) == {"close Q3 2026", "what did you find?"}
 
     scene(tmp_path, play)
