@@ -201,9 +201,11 @@ def _read_xlsx(data: bytes, name: str) -> list[Sheet]:
             warnings.simplefilter("ignore")  # openpyxl warns about styles and validations it leaves out
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             try:
-                return [
-                    Sheet(sheet.title, _filled(name, sheet.iter_rows(values_only=True))) for sheet in book.worksheets
-                ]
+                sheets = []
+                for sheet in book.worksheets:
+                    sheet.reset_dimensions()  # what a writer stamped on the sheet cuts off the rows beyond it
+                    sheets.append(Sheet(sheet.title, _filled(name, sheet.iter_rows(values_only=True))))
+                return sheets
             finally:
                 book.close()
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:

@@ -123,6 +123,12 @@ def test_subtitles_are_turns_with_their_times(text):
     assert found.first.seconds == 65 and found.first.speaker == "Bob"
 
 
+def test_the_extent_that_a_writer_stamped_on_a_sheet_hides_no_rows():
+    rows = "".join(f"<row r='{n}'><c r='A{n}'><v>{n}</v></c><c r='B{n}'><v>{n * 10}</v></c></row>" for n in (1, 2, 3))
+    book = sheet(rows, extent="A1")
+    assert read("x", book).text == "1\t10\n2\t20\n3\t30"
+
+
 def test_rows_without_a_header_are_all_read():
     document = read("x", sheet("".join(f"<row><c><v>{n}</v></c><c><v>{n * 2}</v></c></row>" for n in range(1, 101))))
     assert document.kind == "xlsx" and len(document.passages) == 100
