@@ -36,7 +36,7 @@ def test_line_ends_of_every_system_are_the_same():
 PAGE = """<!DOCTYPE html><html><head><title>No</title><style>p {color: red}</style><script>alert("no")</script></head>
 <body><h1>Annual   report</h1><p>Net&nbsp;sales <b>ro</b>se by
  4 %.</p><div style="display: none">hidden <ix:header>x</ix:header></div><!-- no -->
-<table><tr><td></td><td>2025</td><td>2024</td></tr><tr><td><p>Sales</p></td><td>$</td><td>1,250</td><td>(</td><td>30</td><td>)</td></tr></table>
+<table><tr><td></td><td colspan=2>2025</td><td colspan="3">2024</td></tr><tr><td><p>Sales</p></td><td>$</td><td>1,250</td><td>(</td><td>30</td><td>)</td></tr></table>
 <ul><li>one</li><li>two<br>three</li></ul><pre>  a
   b</pre><p hidden>no</p></body></html>"""
 
@@ -45,9 +45,15 @@ def test_a_page_is_what_its_reader_sees():
     document = read("report.txt", PAGE.encode())
     assert document.kind == "html"
     assert document.text.split("\n") == [
-        "Annual report", "", "Net sales rose by 4 %.", "", "2025\t2024", "Sales\t$1,250\t(30)", "one", "two", "three", "",
+        "Annual report", "", "Net sales rose by 4 %.", "", "\t2025\t\t2024", "Sales\t$1,250\t\t(30)", "one", "two", "three", "",
         "  a", "  b",
     ]  # fmt: skip
+
+
+def test_a_figure_stays_under_its_year_when_the_cell_before_it_is_empty():
+    rows = "<tr><th>Item<th>2024<th>2025</tr><tr><td>Impairment<td><td>500</tr><tr><td colspan=2>Sales<td>950</tr>"
+    document = read("x", f"<html><body><p>Notes</p><table>{rows}</table></body></html>".encode())
+    assert document.text == "Notes\n\nItem\t2024\t2025\nImpairment\t\t500\nSales\t\t950"
 
 
 def test_printed_pages_of_a_filing_are_pages():
