@@ -142,6 +142,26 @@ def test_periods_get_one_spelling(text, period):
     assert period_of(text) == period
 
 
+def test_a_name_that_begins_like_a_total_stays_a_row_and_is_named():
+    rows = b"Vendor,Amount\nAcme,100\nTotal Wine & More,500\nSum Holdings,40\nTotal Q1 2026,700\n"
+    found = understand(read_grid(rows, "v.csv")[0])
+    assert [(row["counterparty"], row["amount"]) for row in found.rows] == [
+        ("Acme", "100"), ("Total Wine & More", "500"), ("Sum Holdings", "40"),
+    ]  # fmt: skip
+    assert 'row 3 ("Total Wine & More"), 4 ("Sum Holdings") begins like a total' in found.problems[0]
+    assert "the total says 700, the rows above it add up to 640" in found.problems[1]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Total", "Totals:", "Sub-total 2026", "Total operating expenses", "Sum of all", "Total North", "Total Harbour"],
+)
+def test_a_total_is_told_by_its_words_by_a_label_above_or_by_its_sum(label):
+    rows = f"department,amount\nNorth,5\nPier,6\n{label},11\nWest,1\n"
+    found = understand(read_grid(rows.encode(), "x")[0])
+    assert [row["department"] for row in found.rows] == ["North", "Pier", "West"] and found.problems == ()
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
