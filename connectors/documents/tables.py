@@ -8,6 +8,7 @@ import re
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -279,20 +280,22 @@ def _pipe_cells(line: str) -> list[str]:
 
 def _find_header(table: Sequence[tuple[int, tuple[str, ...]]]) -> int | None:
     """The row with the most known header words; without any, the first row of several texts."""
-    best, best_score = None, 0
-    for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):
-        filled = [cell for cell in cells if cell]
-        score = sum(1 for cell in filled if is_header(cell))
-        # a row of one cell is a title; a row with plain numbers is data
-        if len(filled) > 1 and score > best_score and not any(is_number(c) and not is_header(c) for c in filled):
-            best, best_score = index, score
-    if best is not None:
+    top = [[cell for cell in cells if cell] for _, cells in table[:HEADER_SEARCH]]
+    scores = [sum(1 for cell in filled if is_header(cell)) for filled in top]
+    # a row of one cell is a title; a row with plain numbers is data
+    plain = [any(is_number(cell) and not is_header(cell) for cell in filled) for filled in top]
+    able = [at for at, filled in enumerate(top) if len(filled) > 1 and not plain[at]]
+    best = max((at for at in able if scores[at]), key=lambda at: (scores[at], -at), default=None)
+    if best is None:
+        return next((at for at in able if not any(is_number(cell) for cell in top[at])), None)
+    usual = Counter(len(cells) for _, cells in table[:HEADER_SEARCH]).most_common(1)[0][0]
+    first = next((at for at in able if len(top[at]) >= usual), best)
+    if best <= first:
         return best
-    for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):
-        filled = [cell for cell in cells if cell]
-        if len(filled) > 1 and not any(is_number(cell) for cell in filled):
-            return index
-    return None
+    # answers hold header words as well: a later row is the header only as a row of them, above the first numbers
+    numbers = any(is_number(cell) for _, cells in table[best + 1 : best + HEADER_SEARCH] for cell in cells)
+    told = scores[best] * 4 >= len(top[best]) * 3 and numbers and not any(plain[first:best])
+    return best if told else first
 
 
 def _labels(header: tuple[str, ...], width: int) -> tuple[str, ...]:

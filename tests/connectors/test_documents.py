@@ -163,6 +163,25 @@ def test_a_total_is_told_by_its_words_by_a_label_above_or_by_its_sum(label):
 
 
 @pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ("Respondent,Answer\nAnn,I like my team\nBob,The price is too high\n", ("Respondent", "Answer")),
+        ("Ticket,Owner,State\nT-1,Ann,open\nT-2,Vendor team,Year total\nT-3,Bo,open\n", ("Ticket", "Owner", "State")),
+        ("Score,Why\n4,fine\nteam,price\n5,good\n", ("Score", "Why")),
+        ("Harbour,as agreed\nAccount,Amount\n4000,5\n", ("Account", "Amount")),
+        ("Client:,Acme,\n,,\nName,Team,Amount\nAnn,North,5\n", ("Name", "Team", "Amount")),
+    ],
+)
+def test_answers_that_hold_header_words_are_no_header(rows, columns):
+    assert read_grid(rows.encode(), "x")[0].columns == columns
+
+
+def test_equal_headers_are_told_apart_by_their_number():
+    [grid] = read_grid(b"Actual,Actual,Actual (2),Actual,Name\n1,2,3,4,5\n", "x")
+    assert grid.columns == ("Actual", "Actual (2)", "Actual (2) (2)", "Actual (3)", "Name")
+
+
+@pytest.mark.parametrize(
     ("data", "words"),
     [
         (b"\x1f\x8bbroken", "not a readable gzip"),
