@@ -301,12 +301,16 @@ def _find_header(table: Sequence[tuple[int, tuple[str, ...]]]) -> int | None:
 def _labels(header: tuple[str, ...], width: int) -> tuple[str, ...]:
     """Header labels, made unique; a column without one is called by its letters."""
     labels: list[str] = []
+    taken: set[str] = set()
+    copies: Counter[str] = Counter()
     for index in range(width):
         label = re.sub(r"\s+", " ", header[index] if index < len(header) else "") or (
             f"column {column_letters(index + 1)}"
         )
-        candidate, copy = label, 2
-        while candidate in labels:
-            candidate, copy = f"{label} ({copy})", copy + 1
+        candidate = label
+        while candidate in taken:
+            copies[label] += 1
+            candidate = f"{label} ({copies[label] + 1})"
         labels.append(candidate)
+        taken.add(candidate)
     return tuple(labels)
