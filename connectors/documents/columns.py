@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from connectors.documents.tables import Grid, write_csv
-from connectors.documents.words import NUMERIC_ROLES, number_of, period_of, role_by_words
+from connectors.documents.words import NUMERIC_ROLES, decimal_mark, number_of, period_of, role_by_words
 
 # headers that promise a number so plainly that a column of texts is an error and not another kind of column
 PLAIN_NUMBER_WORDS = re.compile(r"(?i)\b(amount|debit|credit|quantity|units|unit[ _]price|price|value|balance)\b")
@@ -69,9 +69,18 @@ class _Reading:
         return {column: at for at, column in enumerate(self.grid.columns)}
 
     @cached_property
+    def marks(self) -> list[str]:
+        """The decimal mark of each column where its values decide it."""
+        return [decimal_mark(row[at] for row in self.grid.rows) for at in range(len(self.grid.columns))]
+
+    def number(self, row: int, column: int) -> Decimal | None:
+        """The number in a cell, as its column writes numbers."""
+        return number_of(self.grid.rows[row][column], self.marks[column])
+
+    @cached_property
     def totals(self) -> frozenset[int]:
         """The rows that only add up others; a row that merely begins like one is kept and named."""
-        found, doubtful = _totals(self.grid)
+        found, doubtful = _totals(self.grid, self.marks)
         if doubtful:
             shown = ", ".join(
                 f'{self.grid.row_numbers[at]} ("{_first(self.grid.rows[at])[:60]}")' for at in doubtful[:3]
@@ -136,7 +145,8 @@ def _assign(reading: _Reading, column: str) -> None:
     values = reading.values(column)
     period, rest = split_period(column)
     role = role_by_words(rest) if rest else None
-    numbers = sum(1 for value in values if number_of(value) is not None)
+    mark = reading.marks[reading.index(column)]
+    numbers = sum(1 for value in values if number_of(value, mark) is not None)
     if period is not None and (not rest or (role == "amount" and numbers)):
         reading.roles[column] = "period_amount"
         reading.periods[column] = period
@@ -218,7 +228,7 @@ def _number(reading: _Reading, at: int, column: str) -> Decimal | None:
     text = reading.grid.rows[at][reading.index(column)]
     if not text or text in ("-", "–", "—"):
         return None
-    number = number_of(text)
+    number = reading.number(at, reading.index(column))
     if number is None:
         cell = reading.grid.cell(at, reading.index(column))
         shown = text if len(text) <= 60 else text[:57] + "…"
@@ -237,8 +247,8 @@ def _check_total(reading: _Reading) -> None:
         if role not in ("amount", "period_amount", "debit", "credit"):
             continue
         at = reading.index(column)
-        stated = number_of(grid.rows[-1][at])
-        added = sum((number_of(row[at]) or Decimal(0) for row in grid.rows[:-1]), Decimal(0))
+        stated = reading.number(len(grid.rows) - 1, at)
+        added = sum((reading.number(row, at) or Decimal(0) for row in range(len(grid.rows) - 1)), Decimal(0))
         if stated is not None and abs(stated - added) >= Decimal("0.005"):
             reading.problems.append(
                 f"{grid.place}, cell {grid.cell(len(grid.rows) - 1, at)}: the total says {stated:f}, "
@@ -264,14 +274,14 @@ def _label(role: str, text: str) -> str:
     return (period_of(text) or text) if role == "period" else text
 
 
-def _totals(grid: Grid) -> tuple[frozenset[int], list[int]]:
+def _totals(grid: Grid, marks: Sequence[str]) -> tuple[frozenset[int], list[int]]:
     """The rows that are totals by their words, a label above or their sum; then those that only begin like one."""
     like = [at for at, row in enumerate(grid.rows) if TOTAL_ROW.match(_first(row))]
     plain = {at for at in like if _says_only_total(_first(grid.rows[at]))}
     if len(plain) == len(like):
         return frozenset(plain), []
     maybe, found, doubtful = set(like) - plain, set(plain), []
-    part, whole = _Added(), _Added()
+    part, whole = _Added(marks), _Added(marks)
     for at, row in enumerate(grid.rows):
         if at in maybe:
             about = _first(row)[TOTAL_ROW.match(_first(row)).end() :].strip().casefold()  # type: ignore[union-attr]
@@ -280,7 +290,7 @@ def _totals(grid: Grid) -> tuple[frozenset[int], list[int]]:
             else:
                 doubtful.append(at)
         if at in found:
-            part = _Added()
+            part = _Added(marks)
             continue
         part.add(row)
         whole.add(row)
@@ -291,6 +301,7 @@ def _totals(grid: Grid) -> tuple[frozenset[int], list[int]]:
 class _Added:
     """The sums of the numbers in some rows, column by column, and what else stands in them."""
 
+    marks: Sequence[str]  # the decimal mark of each column
     rows: int = 0
     sums: dict[int, Decimal] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
@@ -298,7 +309,7 @@ class _Added:
     def add(self, row: Sequence[str]) -> None:
         self.rows += 1
         for at, cell in enumerate(row):
-            number = number_of(cell) if cell else None
+            number = number_of(cell, self.marks[at]) if cell else None
             if number is not None:
                 self.sums[at] = self.sums.get(at, Decimal(0)) + number
             elif cell:
@@ -306,7 +317,8 @@ class _Added:
 
     def gives(self, row: Sequence[str]) -> bool:
         """Whether most numbers of a row are these sums; one row alone proves nothing."""
-        stated = {at: number for at, cell in enumerate(row) if cell and (number := number_of(cell)) is not None}
+        numbers = {at: number_of(cell, self.marks[at]) for at, cell in enumerate(row) if cell}
+        stated = {at: number for at, number in numbers.items() if number is not None}
         same = sum(abs(number - self.sums.get(at, Decimal(0))) < Decimal("0.005") for at, number in stated.items())
         return self.rows > 1 and same * 2 > len(stated)
 

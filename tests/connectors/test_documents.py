@@ -131,6 +131,22 @@ def test_numbers_are_read_as_people_write_them(text, number):
 
 
 @pytest.mark.parametrize(
+    ("column", "amounts"),
+    [
+        ("1.234,56 2.500 0,125 -1.200", ["1234.56", "2500", "0.125", "-1200"]),
+        ("1,234.56 2,500 2.125", ["1234.56", "2500", "2.125"]),
+        ("1.250 12,345 3", ["1.250", "12345", "3"]),
+        ("0,123 4.000", ["0.123", "4000"]),
+        ("1.5 0,25 1.250", ["1.5", "0.25", "1.250"]),
+    ],
+)
+def test_one_decisive_number_settles_the_decimal_mark_of_its_column(column, amounts):
+    rows = "".join(f"A;{amount}\n" for amount in column.split())
+    found = understand(read_grid(f"Vendor;Amount\n{rows}".encode(), "x")[0])
+    assert [row["amount"] for row in found.rows] == amounts and found.problems == ()
+
+
+@pytest.mark.parametrize(
     ("text", "period"),
     [
         ("Q3 2026", "2026-Q3"), ("2026-Q3", "2026-Q3"), ("Q3'26", "2026-Q3"), ("FY26 Q3", "2026-Q3"),
