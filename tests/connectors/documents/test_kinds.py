@@ -70,6 +70,39 @@ def test_a_message_in_html_alone_is_what_its_reader_sees():
     assert document.kind == "mail" and document.text == "From: a@x.org\nTo: b@x.org\nSubject: Café\n\nHello Bob"
 
 
+def test_a_message_is_known_by_its_headers_behind_those_of_its_relays():
+    relays = "".join(f"Received: from mail{n}.example.org\n by mx.example.org; Mon, 1 Jan 2024\n" for n in range(9))
+    seals = f"ARC-Seal: i=1; b={'A' * 3000}\nDKIM-Signature: v=1;\n\tb={'C' * 3000}\n"
+    document = read("x", f"{relays}{seals}Subject: Offer\nDate: Mon, 1 Jan 2024\nFrom: a@x.org\n\nFee: 5.\n".encode())
+    assert document.kind == "mail" and document.text.startswith("From: a@x.org\n")
+    assert read("x", b"Dear all, the\nFrom: line\nTo: line\nSubject: line\nare headers.\n").kind == "text"
+
+
+def parts(kind: str, *bodies: str) -> bytes:
+    head = (
+        f"From: a@x.org\nTo: b@x.org\nSubject: s\nMIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary=b1\n\n"
+    )
+    return (head + "".join(f"--b1\nContent-Type: text/{body}\n" for body in bodies) + "--b1--\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (parts("alternative", "plain\n\n \n", "html\n\n<p>The real words</p>\n"), "The real words"),
+        (parts("alternative", "plain\n\nWords\n", "html\n\n<p>Words</p>\n"), "Words\n"),
+        (parts("mixed", "plain\n\nFirst\n", "html\n\n<p>Second</p>\n"), "First\n\n\nSecond"),
+    ],
+)
+def test_the_words_of_a_message_are_those_of_its_parts_that_hold_any(data, words):
+    assert read("x", data).text.partition("Subject: s\n\n")[2].rstrip("\n") == words.rstrip("\n")
+
+
+def test_a_message_of_an_unknown_charset_is_read_and_says_so():
+    document = read("x", parts("mixed", "plain; charset=x-unknown\n\nCafé\n"))
+    assert "Café" in document.text
+    assert document.unread == ("It names the charset x-unknown and was read as utf-8.",)
+
+
 def test_an_archive_is_read_whole_and_what_could_not_be_read_is_listed():
     inner = packed({"deep/b.pdf": pdf("One", "Two"), "locked.pdf": pdf("x", password="y")})
     document = read(
