@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -24,6 +25,13 @@ MAX_ROWS = 1_000_000
 MAX_CELLS = 1_500_000  # of one workbook: what is read of it in some seconds
 MAX_COLUMNS = 2_000
 HEADER_SEARCH = 25
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 class DocumentError(ValueError):
@@ -79,7 +87,11 @@ def read_sheets(data: bytes, name: str) -> list[Sheet]:
     data = unpacked(data, name)
     if data[:4] == b"PK\x03\x04":
         return _read_xlsx(data, name)
-    text = decode_text(data, name)
+    return text_sheets(decode_text(data, name), name)
+
+
+def text_sheets(text: str, name: str) -> list[Sheet]:
+    """All tables of a text: those of Markdown, or the rows of a CSV file. Raises DocumentError."""
     if not text.strip():
         return [Sheet("", ())]
     tables = _markdown_tables(text)
@@ -169,15 +181,35 @@ def unpacked(data: bytes, name: str) -> bytes:
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """Text of a file in UTF-8, UTF-16 with a mark, or Windows-1252."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
+    """Text of a file in UTF-8, UTF-16 or UTF-32 (with or without a mark), or Windows-1252."""
+    wide = marked_text(data)
+    if wide is not None:
+        return wide
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         if b"\x00" in data:
             raise DocumentError(f"{name} is not a text, CSV or XLSX file.") from None
         return data.decode("cp1252", errors="replace")
+
+
+def marked_text(data: bytes) -> str | None:
+    """Text whose bytes say how it is written: by a mark, or as UTF-16 and UTF-32 by their zeros; else None."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    sample = data[:4096]
+    if b"\x00" not in sample or len(sample) < 8:  # a few bytes prove nothing
+        return None
+    zeros = [
+        sample[at::4].count(0) * 40 > len(sample) * 9 for at in range(4)
+    ]  # nearly all of the four bytes of a sign
+    if zeros in ([False, True, True, True], [True, True, True, False]):
+        return data.decode("utf-32-be" if zeros[0] else "utf-32-le", "replace")
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    if max(even, odd) * 10 > len(sample) and min(even, odd) * 10 < max(even, odd):
+        return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
+    return None
 
 
 def _gunzip(data: bytes, name: str) -> bytes:

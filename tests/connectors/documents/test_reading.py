@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from connectors.documents import reading
 from connectors.documents.quotes import find
 from connectors.documents.reading import is_plain, read
+from connectors.documents.tables import read_grid
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 from .files import docx, packed, paragraph, pdf
@@ -22,11 +23,25 @@ from .files import docx, packed, paragraph, pdf
 TEXT = "The café is open.\nIt costs 5 € – “cheap”."
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252"],
+)
 def test_text_is_read_in_any_usual_encoding(encoding):
     document = read("notes", TEXT.encode(encoding))
     assert document.text == TEXT and document.kind == "text"
     assert [p.anchor.place for p in document.passages] == ["line 1", "line 2"]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+def test_rows_are_read_in_any_usual_encoding(encoding):
+    data = "Account,Größe\n1000,10\n".encode(encoding)
+    document = read("x", data)
+    assert document.kind == "csv" and document.text == "Account\tGröße\n1000\t10"
+    (grid,) = read_grid(data, "x")
+    assert grid.columns == ("Account", "Größe") and grid.rows == (("1000", "10"),)
 
 
 def test_line_ends_of_every_system_are_the_same():
