@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import openpyxl
 import pytest
+from openpyxl.comments import Comment
 from PIL import Image, PngImagePlugin
 
 from connectors.documents.quotes import find
@@ -34,6 +36,13 @@ def test_slides_are_read_slide_by_slide_with_tables_and_notes():
     ]
     found = find(document, "Rent 1,200")
     assert found is not None and found.first.label == "p2.2"
+
+
+def test_comments_on_slides_are_named_as_unread():
+    out = io.BytesIO(pptx(["Plan"]))
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("ppt/comments/comment1.xml", "<p:cmLst xmlns:p='x'><p:cm/><p:cm/></p:cmLst>")
+    assert read("x", out.getvalue()).unread == ("2 comments in it not read.",)
 
 
 def test_a_message_is_read_with_what_is_attached_and_each_place_says_where():
@@ -172,12 +181,14 @@ def test_a_workbook_says_what_is_not_in_its_rows():
     book = openpyxl.Workbook()
     book.active.append(["Item", "Amount"])
     book.active.append(["Rent", "=1+1"])
+    book.active["A2"].comment = Comment("Not approved", "Ann")
     book.create_sheet("Secret").append(["x", "y"])
     book["Secret"].sheet_state = "hidden"
     out = io.BytesIO()
     book.save(out)
     assert read("x", out.getvalue()).unread == (
         "1 formula has no saved result and was not computed.",
+        "1 comment on its cells not read.",
         "1 sheet of it is hidden; its rows were read.",
     )
 

@@ -11,6 +11,8 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
 from connectors.documents import reading
 from connectors.documents.quotes import find
@@ -18,7 +20,7 @@ from connectors.documents.reading import is_plain, read
 from connectors.documents.tables import read_grid
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
-from .files import docx, packed, paragraph, pdf
+from .files import W, docx, packed, paragraph, pdf
 
 TEXT = "The café is open.\nIt costs 5 € – “cheap”."
 
@@ -105,6 +107,41 @@ def test_footnotes_stand_below_and_pictures_are_named_as_unread():
         f"<w:footnote>{paragraph('A note.')}</w:footnote></w:footnotes>",
     )
     assert read("x", notes).text == "Text.\nA note."
+
+
+def test_page_headers_are_read_once_and_comments_are_named_as_unread():
+    part = "<w:{0} " + W + ">{1}</w:{0}>"
+    data = docx(
+        paragraph("The cap is 5."),
+        header1=part.format("hdr", paragraph("DRAFT, not binding")),
+        header2=part.format("hdr", paragraph("DRAFT, not binding")),
+        footer1=part.format("ftr", paragraph("Page ", "3", " of 4")),
+        comments=part.format("comments", "<w:comment>" + paragraph("It must be 10.") + "</w:comment>"),
+    )
+    document = read("x", data)
+    assert document.text == "The cap is 5.\n(Page header) DRAFT, not binding"
+    assert document.unread == ("1 comment in it not read.",)
+
+
+def test_what_was_entered_into_a_form_and_noted_on_its_page_is_read():
+    writer = PdfWriter(PdfReader(io.BytesIO(pdf("Total loss:", "Signed"))))
+    parent = writer._add_object(entry(T=TextStringObject("amount"), V=TextStringObject("45,000 EUR")))
+    fields = (
+        entry(Subtype=NameObject("/Widget"), Parent=parent),
+        entry(Subtype=NameObject("/Widget"), V=NameObject("/Off")),
+    )
+    note = entry(Subtype=NameObject("/FreeText"), Contents=TextStringObject("Checked"))
+    writer.pages[0][NameObject("/Annots")] = ArrayObject([*fields, note])
+    writer.pages[1][NameObject("/Annots")] = ArrayObject([NameObject("/Broken")])
+    out = io.BytesIO()
+    writer.write(out)
+    document = read("x", out.getvalue())
+    assert document.text == "Total loss:\namount: 45,000 EUR\nNote: Checked\fSigned\n"
+    assert document.unread == ("What was entered on page 2 could not be seen.",)
+
+
+def entry(**values) -> DictionaryObject:
+    return DictionaryObject({NameObject(f"/{key}"): value for key, value in values.items()})
 
 
 def test_a_pdf_is_read_page_by_page_and_pictures_of_text_are_named():
