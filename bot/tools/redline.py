@@ -157,13 +157,15 @@ async def contents(name: str, data: bytes) -> str:
 
 def _changed(before: list[str], after: list[str]) -> Iterator[str]:
     """Each changed line, the old one before the new one."""
+    # blank lines are alike and many: each of them would be compared with each other one
+    before, after = ([line for line in lines if line.strip()] for lines in (before, after))
     same = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, a, b, c, d in same.get_opcodes():
         if tag != "equal":
             for old, new in zip_longest(before[a:b], after[c:d]):
-                if old and old.strip():
+                if old:
                     yield f"- ~~{_plain(old)}~~"
-                if new and new.strip():
+                if new:
                     yield f"- **{_plain(new)}**"
 
 

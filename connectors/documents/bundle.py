@@ -6,11 +6,12 @@ import email
 import email.policy
 import hashlib
 import io
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from pathlib import PurePosixPath
 
 from connectors.documents.document import Document, Passage
@@ -22,6 +23,9 @@ DEEPEST = 3  # archives in archives, attached messages in messages
 MAX_RATIO = 100  # unpacked to packed, of what unpacks to more than SMALL
 SMALL = 32 * 1024 * 1024
 _HIDDEN = ("__MACOSX", ".")
+_MAX_HEAD = 256 * 1024  # characters; relays and their seals stand before what people wrote
+_HEADER = re.compile(r"[!-9;-~]+:|[ \t]|>?From ")
+_TELLING = frozenset({"from", "to", "subject", "date", "message-id", "mime-version"})
 _HEADERS = ("From", "To", "Cc", "Date", "Subject")
 
 Read = Callable[[str, bytes, "Room"], Document]
@@ -132,12 +136,13 @@ def read_archive(name: str, data: bytes, room: Room, read: Read) -> Document:
 
 
 def is_mail(text: str) -> bool:
-    """Whether a text begins with the headers of an e-mail."""
-    head = text[:4000].split("\n\n", 1)[0].lower()
-    return (
-        sum(f"\n{key}:" in f"\n{head}" for key in ("from", "to", "subject", "date", "message-id", "mime-version"))
-        >= 3
-    )
+    """Whether a text begins with the headers of an e-mail, in whatever order and behind however many others."""
+    head = text[:_MAX_HEAD].lstrip("\n").split("\n\n", 1)[0]
+    lines = head.split("\n")
+    headers = [line for line in lines if _HEADER.match(line)]
+    if not _HEADER.match(lines[0]) or len(headers) * 10 < len(lines) * 9:
+        return False
+    return len({line.partition(":")[0].lower() for line in headers} & _TELLING) >= 3
 
 
 def read_mail(name: str, data: bytes, room: Room, read: Read, plain: Callable[[str, str], Document]) -> Document:
@@ -157,16 +162,41 @@ def read_mail(name: str, data: bytes, room: Room, read: Read, plain: Callable[[s
 
 def _body(message: EmailMessage, room: Room, read: Read) -> tuple[str, list[str]]:
     """The words of a message, and what of them could not be read."""
-    body = message.get_body(("plain", "html"))
-    if body is None:
-        return "", []
-    words = str(body.get_content()).replace("\r\n", "\n")
-    if body.get_content_subtype() != "html":
-        return words, []
+    plain, html = message.get_body(("plain",)), message.get_body(("html",))
+    words, unread = _decoded(plain) if plain is not None else ("", [])
+    if html is None or (words.strip() and _is_choice(message, plain, html)):
+        return words, unread
+    page, notes = _decoded(html)
+    if not page.strip():
+        return words, unread
+    page = page if "<html" in page[:4000].lower() else f"<html>{page}"  # the part says what it is, its bytes need not
     try:
-        return read("message", words.encode("utf-8", "replace"), room).text, []
+        shown = read("message", page.encode("utf-8", "replace"), room).text
     except Unreadable as error:
-        return "", [f"The text of the message was not read: {error}"]
+        return words, [*unread, *notes, f"The text of the message was not read: {error}"]
+    return "\n\n".join(filter(str.strip, (words, shown))), [*unread, *notes]
+
+
+def _is_choice(message: EmailMessage, *parts: object) -> bool:
+    """Whether these parts say the same, so that one of them is enough."""
+    choices = [list(part.walk()) for part in message.walk() if part.get_content_type() == "multipart/alternative"]
+    return any(all(any(one is part for one in inside) for part in parts) for inside in choices)
+
+
+def _decoded(part: MIMEPart) -> tuple[str, list[str]]:
+    """The text of a part, in another charset where it is not of the one it names."""
+    payload = part.get_payload(decode=True)
+    data = payload if isinstance(payload, bytes) else b""
+    named = part.get_content_charset() or "us-ascii"
+    words, used = data.decode("cp1252", "replace"), "cp1252"
+    for charset in (named, "utf-8"):
+        try:
+            words, used = data.decode(charset), charset
+            break
+        except (LookupError, ValueError):
+            continue
+    told = [] if named in (used, "us-ascii") else [f"It names the charset {named[:40]} and was read as {used}."]
+    return words.replace("\r\n", "\n"), told
 
 
 def _attachments(message: EmailMessage, name: str, room: Room) -> Iterator[tuple[str, bytes]]:

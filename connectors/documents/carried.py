@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 _LINK = re.compile(rb"<(?:\w+:)?Relationship\s[^>]{0,4000}>")
+_REMARK = re.compile(rb"<(?:\w+:)?(?:comment|cm)[\s>/]")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".bmp", ".tif", ".tiff", ".svg", ".webp")
 
 
@@ -30,6 +31,11 @@ def beside(parts: dict[str, bytes]) -> tuple[str, ...]:
 def pictures(parts: dict[str, bytes], folder: str) -> int:
     """How many pictures a folder of the file holds."""
     return sum(1 for name in parts if name.startswith(f"{folder}/") and name.lower().endswith(_PICTURES))
+
+
+def remarks(parts: dict[str, bytes], start: str) -> int:
+    """How many comments the parts hold whose names begin like this."""
+    return sum(len(_REMARK.findall(data)) for part, data in parts.items() if part.startswith(start))
 
 
 def _external(rels: bytes) -> Iterator[str]:

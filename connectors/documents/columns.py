@@ -10,11 +10,18 @@ from functools import cached_property
 from pathlib import Path
 
 from connectors.documents.tables import Grid, write_csv
-from connectors.documents.words import NUMERIC_ROLES, number_of, period_of, role_by_words
+from connectors.documents.words import NUMERIC_ROLES, decimal_mark, number_of, period_of, role_by_words
 
 # headers that promise a number so plainly that a column of texts is an error and not another kind of column
 PLAIN_NUMBER_WORDS = re.compile(r"(?i)\b(amount|debit|credit|quantity|units|unit[ _]price|price|value|balance)\b")
 TOTAL_ROW = re.compile(r"(?i)^(grand |sub-?\s?|overall )?(totals?|sum)\b")
+# what may follow the word in a row that says no more than that it is a total; a period may as well
+OF_WHAT = re.compile(
+    r"(?i)(?:(?:of|for|by|per|as of|at|in|to date|ytd|actuals?|all|net|gross|operating|other|current|non|long|short|"
+    r"term|fixed|direct|indirect|and|amounts?|values?|balances?|budget(?:ed)?|forecast|plan(?:ned)?|costs?|revenues?|"
+    r"expenses?|expenditures?|spend(?:ing)?|income|sales|assets|liabilities|equity|capital|debits?|credits?|due|"
+    r"payables?|receivables?|sum|totals?|eur|usd|gbp|chf)\b[\s&/,.:()-]*)+"
+)
 CODE = re.compile(r"^[A-Za-z]{0,4}[-._]?\d[\w.-]*$")
 LONG_ORDER = (
     "entry", "date", "period", "entity", "account", "name", "type", "department", "department_name", "fund",
@@ -61,10 +68,34 @@ class _Reading:
     def _places(self) -> dict[str, int]:
         return {column: at for at, column in enumerate(self.grid.columns)}
 
+    @cached_property
+    def marks(self) -> list[str]:
+        """The decimal mark of each column where its values decide it."""
+        return [decimal_mark(row[at] for row in self.grid.rows) for at in range(len(self.grid.columns))]
+
+    def number(self, row: int, column: int) -> Decimal | None:
+        """The number in a cell, as its column writes numbers."""
+        return number_of(self.grid.rows[row][column], self.marks[column])
+
+    @cached_property
+    def totals(self) -> frozenset[int]:
+        """The rows that only add up others; a row that merely begins like one is kept and named."""
+        found, doubtful = _totals(self.grid, self.marks)
+        if doubtful:
+            shown = ", ".join(
+                f'{self.grid.row_numbers[at]} ("{_first(self.grid.rows[at])[:60]}")' for at in doubtful[:3]
+            )
+            more = f" and {len(doubtful) - 3} more" if len(doubtful) > 3 else ""
+            self.problems.append(
+                f"{self.grid.place}: row {shown}{more} begins like a total, which the rows above do not add up to; "
+                "it was counted as a row."
+            )
+        return found
+
     def values(self, column: str) -> list[str]:
         """Filled cells of a column outside total rows."""
         at = self.index(column)
-        return [row[at] for row in self.grid.rows if row[at] and not _is_total(row)]
+        return [row[at] for number, row in enumerate(self.grid.rows) if row[at] and number not in self.totals]
 
 
 def understand(grid: Grid) -> Understood:
@@ -114,7 +145,8 @@ def _assign(reading: _Reading, column: str) -> None:
     values = reading.values(column)
     period, rest = split_period(column)
     role = role_by_words(rest) if rest else None
-    numbers = sum(1 for value in values if number_of(value) is not None)
+    mark = reading.marks[reading.index(column)]
+    numbers = sum(1 for value in values if number_of(value, mark) is not None)
     if period is not None and (not rest or (role == "amount" and numbers)):
         reading.roles[column] = "period_amount"
         reading.periods[column] = period
@@ -168,7 +200,7 @@ def _long_rows(reading: _Reading) -> list[dict[str, str]]:
         return []
     rows: list[dict[str, str]] = []
     for at, cells in enumerate(grid.rows):
-        if _is_total(cells):
+        if at in reading.totals:
             continue
         base = {roles[c]: _label(roles[c], cells[reading.index(c)]) for c in labels}
         numbers = {c: _number(reading, at, c) for c in numeric}
@@ -196,7 +228,7 @@ def _number(reading: _Reading, at: int, column: str) -> Decimal | None:
     text = reading.grid.rows[at][reading.index(column)]
     if not text or text in ("-", "–", "—"):
         return None
-    number = number_of(text)
+    number = reading.number(at, reading.index(column))
     if number is None:
         cell = reading.grid.cell(at, reading.index(column))
         shown = text if len(text) <= 60 else text[:57] + "…"
@@ -209,15 +241,14 @@ def _number(reading: _Reading, at: int, column: str) -> Decimal | None:
 def _check_total(reading: _Reading) -> None:
     """A single closing total row must equal the rows above it; a difference is told, not smoothed."""
     grid = reading.grid
-    totals = [at for at, row in enumerate(grid.rows) if _is_total(row)]
-    if len(totals) != 1 or totals[0] != len(grid.rows) - 1:
+    if reading.totals != {len(grid.rows) - 1}:
         return
     for column, role in reading.roles.items():
         if role not in ("amount", "period_amount", "debit", "credit"):
             continue
         at = reading.index(column)
-        stated = number_of(grid.rows[-1][at])
-        added = sum((number_of(row[at]) or Decimal(0) for row in grid.rows[:-1]), Decimal(0))
+        stated = reading.number(len(grid.rows) - 1, at)
+        added = sum((reading.number(row, at) or Decimal(0) for row in range(len(grid.rows) - 1)), Decimal(0))
         if stated is not None and abs(stated - added) >= Decimal("0.005"):
             reading.problems.append(
                 f"{grid.place}, cell {grid.cell(len(grid.rows) - 1, at)}: the total says {stated:f}, "
@@ -243,10 +274,68 @@ def _label(role: str, text: str) -> str:
     return (period_of(text) or text) if role == "period" else text
 
 
-def _is_total(row: Sequence[str]) -> bool:
+def _totals(grid: Grid, marks: Sequence[str]) -> tuple[frozenset[int], list[int]]:
+    """The rows that are totals by their words, a label above or their sum; then those that only begin like one."""
+    like = [at for at, row in enumerate(grid.rows) if TOTAL_ROW.match(_first(row))]
+    plain = {at for at in like if _says_only_total(_first(grid.rows[at]))}
+    if len(plain) == len(like):
+        return frozenset(plain), []
+    maybe, found, doubtful = set(like) - plain, set(plain), []
+    part, whole = _Added(marks), _Added(marks)
+    for at, row in enumerate(grid.rows):
+        if at in maybe:
+            about = _first(row)[TOTAL_ROW.match(_first(row)).end() :].strip().casefold()  # type: ignore[union-attr]
+            if about in part.names or part.gives(row) or whole.gives(row):
+                found.add(at)
+            else:
+                doubtful.append(at)
+        if at in found:
+            part = _Added(marks)
+            continue
+        part.add(row)
+        whole.add(row)
+    return frozenset(found), doubtful
+
+
+@dataclass
+class _Added:
+    """The sums of the numbers in some rows, column by column, and what else stands in them."""
+
+    marks: Sequence[str]  # the decimal mark of each column
+    rows: int = 0
+    sums: dict[int, Decimal] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+    def add(self, row: Sequence[str]) -> None:
+        self.rows += 1
+        for at, cell in enumerate(row):
+            number = number_of(cell, self.marks[at]) if cell else None
+            if number is not None:
+                self.sums[at] = self.sums.get(at, Decimal(0)) + number
+            elif cell:
+                self.names.add(cell.casefold())
+
+    def gives(self, row: Sequence[str]) -> bool:
+        """Whether most numbers of a row are these sums; one row alone proves nothing."""
+        numbers = {at: number_of(cell, self.marks[at]) for at, cell in enumerate(row) if cell}
+        stated = {at: number for at, number in numbers.items() if number is not None}
+        same = sum(abs(number - self.sums.get(at, Decimal(0))) < Decimal("0.005") for at, number in stated.items())
+        return self.rows > 1 and same * 2 > len(stated)
+
+
+def _says_only_total(label: str) -> bool:
+    words = TOTAL_ROW.match(label)
+    rest = label[words.end() :].strip(" .:=()-–—") if words else label
+    return (
+        not rest
+        or re.match(r"(?i)(?:of|for|by|per)\b", rest) is not None
+        or (OF_WHAT.fullmatch(split_period(rest)[1].strip(" .:()-–—") or "total") is not None)
+    )
+
+
+def _first(row: Sequence[str]) -> str:
     # only the first filled cell: a line may well be called "Sum insured" in a later column
-    first = next((cell for cell in row if cell), "")
-    return bool(TOTAL_ROW.match(first))
+    return next((cell for cell in row if cell), "")
 
 
 def _is_date(text: str) -> bool:

@@ -28,6 +28,7 @@ _HIDDEN = re.compile(
 _PAGE_BEFORE = re.compile(r"(?i)(?:^|;)\s*(?:page-)?break-before\s*:\s*(?:always|page)")
 _PAGE_AFTER = re.compile(r"(?i)(?:^|;)\s*(?:page-)?break-after\s*:\s*(?:always|page)")
 _LONG_CELL = 400  # characters from which a cell is a column of prose and not a figure or label
+_WIDEST = 100  # columns of one cell: no table is wider, and a text of tabs must not grow out of a few words
 # signs that typesetters put into cells of their own although they belong to the number beside them
 _LEADS = re.compile(r"[$€£¥(]|[$€£¥]\s?\(|\([$€£¥]")
 _TAILS = re.compile(r"\)|%|\)\s?%|%\s?\)")
@@ -52,6 +53,8 @@ class _Writer:
     length: int = 0
     last: str = ""  # last character written
     separator: str = ""
+    tabs: int = 0  # cells that ended since the last word of the row
+    owed: int = 0  # tabs of cells that were joined to the one before
 
     def separate(self, wish: str) -> None:
         """Keeps the strongest separator of those asked for since the last word."""
@@ -59,11 +62,27 @@ class _Writer:
         if order.index(wish) > order.index(self.separator):
             self.separator = wish
 
+    def cell(self, columns: int) -> None:
+        """A cell of so many columns ends; empty ones count, so that a figure stays in its column."""
+        self.tabs += columns
+
+    def join(self) -> None:
+        """What follows belongs to the word before: the tabs between them stand behind it."""
+        self.owed, self.tabs, self.separator = self.owed + self.tabs, 0, ""
+
+    def line(self) -> None:
+        """A row or a line ends."""
+        self.tabs = self.owed = 0
+
     def write(self, words: str) -> int:
         """Writes words behind the waiting separator and returns their offset."""
-        if self.separator and (self.length or self.separator == "\f"):
-            self.parts.append(self.separator)
-            self.length += len(self.separator)
+        between = self.separator if self.length or self.separator == "\f" else ""
+        if self.tabs:
+            between = between.strip(" \t") + "\t" * (self.tabs + self.owed)
+            self.tabs = self.owed = 0
+        if between:
+            self.parts.append(between)
+            self.length += len(between)
         self.separator = ""
         start = self.length
         self.parts.append(words)
@@ -136,13 +155,15 @@ class _Walk:
         elif tag == "br":
             self._break("\n")
         elif tag in ("td", "th"):
-            self.out.separate("\t" if self.out.separator in ("", " ", "\t") else self.out.separator)
+            if not self.out.tabs and self.out.separator in ("", " "):
+                self.out.separate("\t")
             whole = _beginning(element)
             one_line = len(whole) <= _LONG_CELL and element.find(".//table") is None
             self._cells.append(one_line)
             words = _SPACE.sub(" ", whole).strip()
-            if self.out.separator == "\t" and (_TAILS.fullmatch(words) or (words and _LEADS.fullmatch(self._before))):
-                self.out.separator = ""
+            led = words and words != self._before and _LEADS.fullmatch(self._before)
+            if self.out.separator in ("", " ", "\t") and (led or _TAILS.fullmatch(words)):
+                self.out.join()
             self._before = words or self._before
         elif tag.startswith("ix:"):
             self._open.append([None, None])
@@ -152,9 +173,9 @@ class _Walk:
             self._break("\n\n" if tag in _SPACED else "\n")
             self._pre -= tag == "pre"
         elif tag in ("td", "th"):
-            if self._cells:
-                self._cells.pop()
-            self.out.separate("\t")
+            one_line = self._cells.pop() if self._cells else True
+            if one_line or self.out.separator in ("", " ", "\t"):
+                self.out.cell(_columns(element))
         elif tag.startswith("ix:") and self._open:
             start, end = self._open.pop()
             at = self.out.length if start is None else start
@@ -163,7 +184,10 @@ class _Walk:
         self._page(_PAGE_AFTER, element)
 
     def _break(self, wish: str) -> None:
-        self.out.separate(" " if self._cells and self._cells[-1] else wish)
+        inside = bool(self._cells) and self._cells[-1]
+        self.out.separate(" " if inside else wish)
+        if not inside:
+            self.out.line()
 
     def _page(self, pattern: re.Pattern[str], element: etree._Element) -> None:
         style = element.get("style")
@@ -182,6 +206,12 @@ class _Walk:
                 span[0] = start if span[0] is None else span[0]
                 span[1] = self.out.length
         return
+
+
+def _columns(cell: etree._Element) -> int:
+    """How many columns a cell takes."""
+    span = str(cell.get("colspan") or "").strip()
+    return min(max(int(span), 1), _WIDEST) if span.isascii() and span.isdigit() and len(span) < 5 else 1
 
 
 def _beginning(element: etree._Element) -> str:

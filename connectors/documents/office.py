@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from connectors.documents.carried import beside, many, pictures
+from connectors.documents.carried import beside, many, pictures, remarks
 from connectors.documents.wordfile import Package, open_package
 from connectors.errors import Empty, Unreadable
 
@@ -20,6 +20,7 @@ P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _SMALL, _SHEET = 1024 * 1024, 64 * 1024 * 1024
 _UNSAVED = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
+_COMMENTS = re.compile(r"xl/(?:[\w-]+/)?comments?/?\w*\.xml")  # those of threads stand there as well
 _HIDDEN_SHEET = re.compile(rb"<sheet\s[^>]*state=\"(?:hidden|veryHidden)\"")
 
 
@@ -53,6 +54,9 @@ def read_pptx(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
             unread.append(f"Slide {number} is a picture without a text layer.")
         if seen.find(f".//{P}graphicFrame//{A}graphicData[@uri]") is not None and _has_chart(seen):
             unread.append(f"Slide {number} has a chart, of which only the words beside it were read.")
+    said = remarks(package.parts, "ppt/comments/")
+    if said:
+        unread.append(f"{many(said, 'comment')} in it not read.")
     return "\f".join(text.replace("\f", " ") for text in texts), (*unread, *beside(package.parts))
 
 
@@ -72,6 +76,10 @@ def read_workbook_parts(name: str, data: bytes) -> tuple[str, ...]:
             found.append(
                 f"{many(empty, 'formula')} {'have' if empty > 1 else 'has'} no saved result and was not computed."
             )
+        told = (name for name in names if _COMMENTS.fullmatch(name) and archive.getinfo(name).file_size < _SHEET)
+        said = sum(remarks({name: archive.read(name)}, "xl/") for name in told)
+        if said:
+            found.append(f"{many(said, 'comment')} on its cells not read.")
         book = archive.read("xl/workbook.xml") if "xl/workbook.xml" in names else b""
         hidden = len(_HIDDEN_SHEET.findall(book[:1_000_000]))
         if hidden:

@@ -15,6 +15,7 @@ from connectors.documents.carried import many
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
 MAX_PAGES = 5_000
+MAX_ENTRIES, MAX_DEPTH = 2_000, 5  # fields and notes of a page, and fields in fields
 
 _PAINTS = re.compile(rb"(?:^|\s)(?:[fFSsBb]\*?|Do|sh|BI)(?:\s|$)")  # operators that put something on the page
 
@@ -55,6 +56,7 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
             text = ""
             damaged.append(number)
         texts.append(text)
+    unclear = _add_entered(reader, texts)
     if not any(text.strip() for text in texts):
         if endless:
             raise TooLarge(f"{name} unpacks to more than is read of a page, and was not read.", name=name)
@@ -65,7 +67,41 @@ def read_pdf(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
     unread = [f"Page {number} is {shown} without a text layer." for number, shown in silent]
     unread += [f"Page {number} is damaged." for number in damaged]
     unread += [f"Page {number} unpacks to more than is read of a page." for number in endless]
+    unread += [f"What was entered on page {number} could not be seen." for number in unclear]
     return "\f".join(texts), (*unread, *_carried(reader))
+
+
+def _add_entered(reader: PdfReader, texts: list[str]) -> list[int]:
+    """Puts below the text of each page what was entered on it; gives the pages where that is damaged."""
+    unclear = []
+    for at in range(len(texts)):
+        try:
+            entered = [line for line in _entered(reader.pages[at]) if line.strip()]
+        except MemoryError:
+            raise
+        except Exception:  # the text of the page was read
+            unclear.append(at + 1)
+            continue
+        if entered:
+            texts[at] = "\n".join([*filter(str.strip, [texts[at].rstrip("\n")]), *entered])
+    return unclear
+
+
+def _entered(page: PageObject) -> Iterator[str]:
+    """What was entered into the fields of a page and written on it as notes: neither is in its text layer."""
+    for entry in list(_resolved(page.get("/Annots")) or ())[:MAX_ENTRIES]:
+        note = _resolved(entry)
+        if note.get("/Subtype") in ("/FreeText", "/Text"):
+            yield _tidy(f"Note: {_resolved(note.get('/Contents')) or ''}").removesuffix("Note: ")
+        if note.get("/Subtype") != "/Widget":
+            continue
+        label, value = "", None
+        for _ in range(MAX_DEPTH):  # a field hands its name and value down
+            label = label or str(_resolved(note.get("/TU")) or _resolved(note.get("/T")) or "")
+            value = _resolved(note.get("/V")) if value is None and "/V" in note else value
+            note = _resolved(note.get("/Parent"))
+        if isinstance(value, str) and value.strip() and value != "/Off":
+            yield _tidy(f"{label or 'Field'}: {value.removeprefix('/')}")
 
 
 def _carried(reader: PdfReader) -> Iterator[str]:

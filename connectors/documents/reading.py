@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -18,7 +17,15 @@ from connectors.documents.office import read_pptx, read_workbook_parts
 from connectors.documents.pdffile import read_pdf
 from connectors.documents.pictures import read_picture, read_svg
 from connectors.documents.records import json_text, parse_json
-from connectors.documents.tables import MAX_BYTES, MAX_UNPACKED, DocumentError, read_sheets
+from connectors.documents.tables import (
+    MAX_BYTES,
+    MAX_UNPACKED,
+    DocumentError,
+    Sheet,
+    marked_text,
+    read_sheets,
+    text_sheets,
+)
 from connectors.documents.wordfile import read_docx, refuse_old_container
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
@@ -29,13 +36,6 @@ _ENDINGS = {
     **dict.fromkeys(("png", "jpg", "jpeg", "gif", "tif", "tiff", "webp", "svg"), ("picture",)), "eml": ("mail",),
 }  # fmt: skip
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _BREAKS = re.compile(r"[\n\r\f\t]+")
 EVEN = 0.95  # of the rows of a table have as many cells as the first
 PLAIN = 1024 * 1024  # bytes
@@ -104,7 +104,9 @@ def _read(name: str, data: bytes, given: bytes, room: Room) -> Document:
         view, turns, unread = json_text(value, text)
         return assemble(name, "json", view, given, turns=turns, unread=unread)
     document = assemble(name, "text", text, given)
-    return _read_rows(name, "csv", data, given) if document.kind == "text" and _is_csv(text) else document
+    if document.kind == "text" and _is_csv(text):
+        return _read_rows(name, "csv", text_sheets(text, name), given)
+    return document
 
 
 def is_plain(data: bytes) -> bool:
@@ -130,14 +132,11 @@ def looks_like_html(text: str) -> bool:
 
 def decode(name: str, data: bytes) -> str:
     """Text in UTF-8, UTF-16 or UTF-32 (with or without a mark), the charset a page names, or Windows-1252."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
+    wide = marked_text(data)
+    if wide is not None:
+        return wide
     sample = data[:4096]
     if b"\x00" in sample:
-        even, odd = sample[0::2].count(0), sample[1::2].count(0)
-        if max(even, odd) * 10 > len(sample) and min(even, odd) * 10 < max(even, odd):
-            return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
         raise Unreadable(f"{name} is neither text nor a document of a known kind.", name=name)
     try:
         return data.decode("utf-8")
@@ -181,13 +180,12 @@ def _read_zip(name: str, data: bytes, given: bytes, room: Room) -> Document:
         text, unread = read_pptx(name, data)
         return assemble(name, "pptx", text, given, unread=unread)
     if any(n.startswith("xl/") for n in names):
-        return _read_rows(name, "xlsx", data, given, read_workbook_parts(name, data))
+        return _read_rows(name, "xlsx", read_sheets(data, name), given, read_workbook_parts(name, data))
     return bundle.read_archive(name, given, room, _read_one)
 
 
-def _read_rows(name: str, kind: str, data: bytes, given: bytes, unread: tuple[str, ...] = ()) -> Document:
+def _read_rows(name: str, kind: str, sheets: list[Sheet], given: bytes, unread: tuple[str, ...] = ()) -> Document:
     """Rows as lines with the cells between tabs; the numbers are those of the sheet's rows."""
-    sheets = read_sheets(data, name)
     shown = [sheet for sheet in sheets if sheet.rows or len(sheets) > 1]
     lines = [
         "\n".join("\t".join(_BREAKS.sub(" ", cell) for cell in cells) for _, cells in sheet.rows) for sheet in shown

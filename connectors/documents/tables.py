@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,6 +25,13 @@ MAX_ROWS = 1_000_000
 MAX_CELLS = 1_500_000  # of one workbook: what is read of it in some seconds
 MAX_COLUMNS = 2_000
 HEADER_SEARCH = 25
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 class DocumentError(ValueError):
@@ -78,7 +87,11 @@ def read_sheets(data: bytes, name: str) -> list[Sheet]:
     data = unpacked(data, name)
     if data[:4] == b"PK\x03\x04":
         return _read_xlsx(data, name)
-    text = decode_text(data, name)
+    return text_sheets(decode_text(data, name), name)
+
+
+def text_sheets(text: str, name: str) -> list[Sheet]:
+    """All tables of a text: those of Markdown, or the rows of a CSV file. Raises DocumentError."""
     if not text.strip():
         return [Sheet("", ())]
     tables = _markdown_tables(text)
@@ -168,15 +181,35 @@ def unpacked(data: bytes, name: str) -> bytes:
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """Text of a file in UTF-8, UTF-16 with a mark, or Windows-1252."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
+    """Text of a file in UTF-8, UTF-16 or UTF-32 (with or without a mark), or Windows-1252."""
+    wide = marked_text(data)
+    if wide is not None:
+        return wide
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         if b"\x00" in data:
             raise DocumentError(f"{name} is not a text, CSV or XLSX file.") from None
         return data.decode("cp1252", errors="replace")
+
+
+def marked_text(data: bytes) -> str | None:
+    """Text whose bytes say how it is written: by a mark, or as UTF-16 and UTF-32 by their zeros; else None."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    sample = data[:4096]
+    if b"\x00" not in sample or len(sample) < 8:  # a few bytes prove nothing
+        return None
+    zeros = [
+        sample[at::4].count(0) * 40 > len(sample) * 9 for at in range(4)
+    ]  # nearly all of the four bytes of a sign
+    if zeros in ([False, True, True, True], [True, True, True, False]):
+        return data.decode("utf-32-be" if zeros[0] else "utf-32-le", "replace")
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    if max(even, odd) * 10 > len(sample) and min(even, odd) * 10 < max(even, odd):
+        return data.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
+    return None
 
 
 def _gunzip(data: bytes, name: str) -> bytes:
@@ -201,9 +234,11 @@ def _read_xlsx(data: bytes, name: str) -> list[Sheet]:
             warnings.simplefilter("ignore")  # openpyxl warns about styles and validations it leaves out
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             try:
-                return [
-                    Sheet(sheet.title, _filled(name, sheet.iter_rows(values_only=True))) for sheet in book.worksheets
-                ]
+                sheets = []
+                for sheet in book.worksheets:
+                    sheet.reset_dimensions()  # what a writer stamped on the sheet cuts off the rows beyond it
+                    sheets.append(Sheet(sheet.title, _filled(name, sheet.iter_rows(values_only=True))))
+                return sheets
             finally:
                 book.close()
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
@@ -277,31 +312,37 @@ def _pipe_cells(line: str) -> list[str]:
 
 def _find_header(table: Sequence[tuple[int, tuple[str, ...]]]) -> int | None:
     """The row with the most known header words; without any, the first row of several texts."""
-    best, best_score = None, 0
-    for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):
-        filled = [cell for cell in cells if cell]
-        score = sum(1 for cell in filled if is_header(cell))
-        # a row of one cell is a title; a row with plain numbers is data
-        if len(filled) > 1 and score > best_score and not any(is_number(c) and not is_header(c) for c in filled):
-            best, best_score = index, score
-    if best is not None:
+    top = [[cell for cell in cells if cell] for _, cells in table[:HEADER_SEARCH]]
+    scores = [sum(1 for cell in filled if is_header(cell)) for filled in top]
+    # a row of one cell is a title; a row with plain numbers is data
+    plain = [any(is_number(cell) and not is_header(cell) for cell in filled) for filled in top]
+    able = [at for at, filled in enumerate(top) if len(filled) > 1 and not plain[at]]
+    best = max((at for at in able if scores[at]), key=lambda at: (scores[at], -at), default=None)
+    if best is None:
+        return next((at for at in able if not any(is_number(cell) for cell in top[at])), None)
+    usual = Counter(len(cells) for _, cells in table[:HEADER_SEARCH]).most_common(1)[0][0]
+    first = next((at for at in able if len(top[at]) >= usual), best)
+    if best <= first:
         return best
-    for index, (_, cells) in enumerate(table[:HEADER_SEARCH]):
-        filled = [cell for cell in cells if cell]
-        if len(filled) > 1 and not any(is_number(cell) for cell in filled):
-            return index
-    return None
+    # answers hold header words as well: a later row is the header only as a row of them, above the first numbers
+    numbers = any(is_number(cell) for _, cells in table[best + 1 : best + HEADER_SEARCH] for cell in cells)
+    told = scores[best] * 4 >= len(top[best]) * 3 and numbers and not any(plain[first:best])
+    return best if told else first
 
 
 def _labels(header: tuple[str, ...], width: int) -> tuple[str, ...]:
     """Header labels, made unique; a column without one is called by its letters."""
     labels: list[str] = []
+    taken: set[str] = set()
+    copies: Counter[str] = Counter()
     for index in range(width):
         label = re.sub(r"\s+", " ", header[index] if index < len(header) else "") or (
             f"column {column_letters(index + 1)}"
         )
-        candidate, copy = label, 2
-        while candidate in labels:
-            candidate, copy = f"{label} ({copy})", copy + 1
+        candidate = label
+        while candidate in taken:
+            copies[label] += 1
+            candidate = f"{label} ({copies[label] + 1})"
         labels.append(candidate)
+        taken.add(candidate)
     return tuple(labels)

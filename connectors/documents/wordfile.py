@@ -11,7 +11,7 @@ from typing import Literal
 
 from lxml import etree
 
-from connectors.documents.carried import beside
+from connectors.documents.carried import beside, many, remarks
 from connectors.errors import Encrypted, Unreadable
 
 MAX_PART = 64 * 1024 * 1024  # bytes of one part, unpacked
@@ -26,6 +26,8 @@ _SIGNS = {
     W + "softHyphen": "\u00ad",
 }
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_MARGIN = re.compile(r"(header|footer)\d*\.xml")
+_PAGE_NUMBER = re.compile(r"(?i)\b(?:page|of|seite|von)\b")
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"))
 
 View = Literal["accepted", "rejected"]
@@ -110,7 +112,7 @@ def parse_part(name: str, part: str, data: bytes) -> etree._Element:
 
 
 def read_docx(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
-    """A line per paragraph and per table row, changes accepted; notes stand below. Then what was not read."""
+    """A line per paragraph and table row, changes accepted; notes and page margins below. Then what was not read."""
     package = open_package(name, data)
     body = package.xml(package.main).find(W + "body")
     if body is None:
@@ -123,9 +125,29 @@ def read_docx(name: str, data: bytes) -> tuple[str, tuple[str, ...]]:
             for note in package.xml(path).iter(W + tag):
                 if note.get(W + "type") is None:  # not the line that separates them
                     lines += [line for line in lines_of(note, "accepted") if line.strip()]
+    unread = []
+    try:
+        lines += _margins(package, folder)
+    except Unreadable:
+        unread.append("Its page headers and footers are damaged.")
     pictures = sum(1 for part in package.parts if part.startswith(f"{folder}/media/"))
-    unread = (f"{pictures} picture{'s' if pictures > 1 else ''} in it not read.",) if pictures else ()
+    said = remarks(package.parts, f"{folder}/comments.xml".lstrip("/"))
+    unread += [
+        f"{many(count, what)} in it not read." for count, what in ((pictures, "picture"), (said, "comment")) if count
+    ]
     return "\n".join(lines).replace("\f", "\n"), (*unread, *beside(package.parts))
+
+
+def _margins(package: Package, folder: str) -> list[str]:
+    """What page headers and footers say beside page numbers, each line once."""
+    told: dict[str, None] = {}
+    for part in sorted(package.parts, key=lambda part: ("footer" in part, part)):
+        match = _MARGIN.fullmatch(part.removeprefix(f"{folder}/"))
+        if match is not None:
+            lines = lines_of(package.xml(part), "accepted")
+            said = (line.strip() for line in lines if re.search(r"[^\W\d_]{2}", _PAGE_NUMBER.sub("", line)))
+            told |= dict.fromkeys(f"(Page {match[1]}) {line}" for line in said)
+    return list(told)
 
 
 def lines_of(block: etree._Element, view: View) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -44,6 +45,18 @@ ROLE_WORDS: tuple[tuple[str, tuple[frozenset[str], ...]], ...] = tuple(
 )
 NUMERIC_ROLES = frozenset({"amount", "debit", "credit", "quantity", "unit_price", "period_amount"})
 
+# a group of thousands never follows a lone 0, and three digits alone leave open which sign is the decimal mark
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:[, ]\d{3})+(?:\.\d+)?")
+_COMMA = re.compile(
+    r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?: \d{3})+,\d{1,2}|[1-9]\d{0,2}(?:\.\d{3}){2,}|0,\d+|"
+    r"\d+,\d{1,2})"
+)
+_POINT = re.compile(
+    r"[+-]?(?:[1-9]\d{0,2}(?:[, ]\d{3})+\.\d+|[1-9]\d{0,2}(?:,\d{3}){2,}|0?\.\d+|\d{4,}\.\d{3}|"
+    r"\d+\.(?:\d{1,2}|\d{4,}))"
+)
+_WITH_COMMA = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:[. ]\d{3})+|\d+)(?:,\d+)?")
+
 
 def header_words(label: str) -> set[str]:
     """The words of a header label: split at signs and at camel case, in lower case."""
@@ -69,17 +82,31 @@ def is_number(text: str) -> bool:
     return number_of(text) is not None
 
 
+def decimal_mark(texts: Iterable[str]) -> str:
+    """The decimal mark of the numbers of one column where one of them is decisive and none speaks against it."""
+    marks = {_mark_of(text) for text in texts if "," in text or "." in text} - {""}
+    return marks.pop() if len(marks) == 1 else ""
+
+
 @lru_cache(maxsize=65536)
-def number_of(text: str) -> Decimal | None:
-    """A number as people write it: grouping signs, currency signs, brackets for minus, a decimal comma."""
-    body = text.strip().replace("\u00a0", "").replace("\u202f", "").replace("\u2212", "-").replace("'", "")
-    negative = body.startswith("(") and body.endswith(")")
-    body = body.strip("()") if negative else body
-    body = re.sub(r"^([+-]?)\s*(?:[$€£¥]|EUR|USD|GBP|CHF)\s*|\s*(?:[$€£¥]|EUR|USD|GBP|CHF)$", r"\1", body)
-    if re.fullmatch(r"[+-]?\d{1,3}(?:[, ]\d{3})+(?:\.\d+)?", body):
+def _mark_of(text: str) -> str:
+    body = _bare(text)[0]
+    if _COMMA.fullmatch(body):
+        return ","
+    return "." if _POINT.fullmatch(body) else ""
+
+
+@lru_cache(maxsize=65536)
+def number_of(text: str, mark: str = "") -> Decimal | None:
+    """A number as people write it: grouping signs, currency signs, brackets for minus, a decimal comma.
+
+    `mark` is the decimal mark of its column if that is known; it decides 1.250 and 1,250.
+    """
+    body, negative = _bare(text)
+    if _COMMA.fullmatch(body) or (mark == "," and _WITH_COMMA.fullmatch(body)):
+        body = re.sub(r"[. ]", "", body).replace(",", ".")
+    elif _GROUPED.fullmatch(body):
         body = re.sub(r"[, ]", "", body)
-    elif re.fullmatch(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}", body):
-        body = body.replace(".", "").replace(",", ".")
     if not re.fullmatch(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?", body):
         return None
     try:
@@ -87,6 +114,14 @@ def number_of(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return -number if negative else number
+
+
+def _bare(text: str) -> tuple[str, bool]:
+    """A number without its signs of currency and brackets, and whether these mean a minus."""
+    body = text.strip().replace("\u00a0", "").replace("\u202f", "").replace("\u2212", "-").replace("'", "")
+    negative = body.startswith("(") and body.endswith(")")
+    body = body.strip("()") if negative else body
+    return re.sub(r"^([+-]?)\s*(?:[$€£¥]|EUR|USD|GBP|CHF)\s*|\s*(?:[$€£¥]|EUR|USD|GBP|CHF)$", r"\1", body), negative
 
 
 @lru_cache(maxsize=65536)

@@ -244,6 +244,7 @@ def _table(file: File, tab: str | None) -> tuple[list[tuple[str, bool]], list[li
 
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         chosen = tab if tab in book.sheetnames else book.sheetnames[0]
+        book[chosen].reset_dimensions()  # what a writer stamped on the sheet cuts off the rows beyond it
         rows = [["" if v is None else str(v) for v in row] for row in book[chosen].iter_rows(values_only=True)]
         names = [(n, n == chosen) for n in book.sheetnames]
         book.close()

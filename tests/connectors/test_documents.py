@@ -131,6 +131,22 @@ def test_numbers_are_read_as_people_write_them(text, number):
 
 
 @pytest.mark.parametrize(
+    ("column", "amounts"),
+    [
+        ("1.234,56 2.500 0,125 -1.200", ["1234.56", "2500", "0.125", "-1200"]),
+        ("1,234.56 2,500 2.125", ["1234.56", "2500", "2.125"]),
+        ("1.250 12,345 3", ["1.250", "12345", "3"]),
+        ("0,123 4.000", ["0.123", "4000"]),
+        ("1.5 0,25 1.250", ["1.5", "0.25", "1.250"]),
+    ],
+)
+def test_one_decisive_number_settles_the_decimal_mark_of_its_column(column, amounts):
+    rows = "".join(f"A;{amount}\n" for amount in column.split())
+    found = understand(read_grid(f"Vendor;Amount\n{rows}".encode(), "x")[0])
+    assert [row["amount"] for row in found.rows] == amounts and found.problems == ()
+
+
+@pytest.mark.parametrize(
     ("text", "period"),
     [
         ("Q3 2026", "2026-Q3"), ("2026-Q3", "2026-Q3"), ("Q3'26", "2026-Q3"), ("FY26 Q3", "2026-Q3"),
@@ -140,6 +156,45 @@ def test_numbers_are_read_as_people_write_them(text, number):
 )  # fmt: skip
 def test_periods_get_one_spelling(text, period):
     assert period_of(text) == period
+
+
+def test_a_name_that_begins_like_a_total_stays_a_row_and_is_named():
+    rows = b"Vendor,Amount\nAcme,100\nTotal Wine & More,500\nSum Holdings,40\nTotal Q1 2026,700\n"
+    found = understand(read_grid(rows, "v.csv")[0])
+    assert [(row["counterparty"], row["amount"]) for row in found.rows] == [
+        ("Acme", "100"), ("Total Wine & More", "500"), ("Sum Holdings", "40"),
+    ]  # fmt: skip
+    assert 'row 3 ("Total Wine & More"), 4 ("Sum Holdings") begins like a total' in found.problems[0]
+    assert "the total says 700, the rows above it add up to 640" in found.problems[1]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Total", "Totals:", "Sub-total 2026", "Total operating expenses", "Sum of all", "Total North", "Total Harbour"],
+)
+def test_a_total_is_told_by_its_words_by_a_label_above_or_by_its_sum(label):
+    rows = f"department,amount\nNorth,5\nPier,6\n{label},11\nWest,1\n"
+    found = understand(read_grid(rows.encode(), "x")[0])
+    assert [row["department"] for row in found.rows] == ["North", "Pier", "West"] and found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ("Respondent,Answer\nAnn,I like my team\nBob,The price is too high\n", ("Respondent", "Answer")),
+        ("Ticket,Owner,State\nT-1,Ann,open\nT-2,Vendor team,Year total\nT-3,Bo,open\n", ("Ticket", "Owner", "State")),
+        ("Score,Why\n4,fine\nteam,price\n5,good\n", ("Score", "Why")),
+        ("Harbour,as agreed\nAccount,Amount\n4000,5\n", ("Account", "Amount")),
+        ("Client:,Acme,\n,,\nName,Team,Amount\nAnn,North,5\n", ("Name", "Team", "Amount")),
+    ],
+)
+def test_answers_that_hold_header_words_are_no_header(rows, columns):
+    assert read_grid(rows.encode(), "x")[0].columns == columns
+
+
+def test_equal_headers_are_told_apart_by_their_number():
+    [grid] = read_grid(b"Actual,Actual,Actual (2),Actual,Name\n1,2,3,4,5\n", "x")
+    assert grid.columns == ("Actual", "Actual (2)", "Actual (2) (2)", "Actual (3)", "Name")
 
 
 @pytest.mark.parametrize(

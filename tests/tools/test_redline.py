@@ -8,7 +8,7 @@ import json
 import pytest
 
 from bot.errors import ModelMustRetry
-from bot.tools.redline import contents, redline_tools
+from bot.tools.redline import _changed, contents, redline_tools
 from connectors.documents.redline import accepted, rejected
 from tests.tools.harness import context, store, use
 
@@ -109,3 +109,8 @@ def test_the_person_who_approves_sees_each_changed_line_and_no_other(ctx):
 def test_other_files_are_shown_by_their_text(ctx):
     assert "ninety" in asyncio.run(contents("contract.txt", TEXT.encode()))
     assert asyncio.run(contents("picture.bin", bytes(range(256)) * 4)) != ""
+
+
+def test_blank_lines_are_no_changes_and_each_old_line_stands_before_its_new_one():
+    lines = list(_changed(["Same", "Fee 5", "", "Term 1"], ["Same", "", "Fee 6", "Term 2", ""]))
+    assert lines == ["- ~~Fee 5~~", "- **Fee 6**", "- ~~Term 1~~", "- **Term 2**"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from markdown_it import MarkdownIt
@@ -48,7 +48,7 @@ def blocks(markdown: str) -> list[Block]:
 
 @dataclass
 class _Walk:
-    tokens: Sequence[Token]
+    tokens: Iterable[Token]  # walked once, in order
     lists: list[int] = field(default_factory=list)  # the next number of each open list; 0: bullets
     quoted: int = 0
     opened: bool = False  # an item begins with the next words
@@ -58,6 +58,7 @@ class _Walk:
 
     def run(self) -> Iterator[Block]:
         heading = 0
+        before = ""  # the kind of the token before
         for token in self.tokens:
             match token.type:
                 case "heading_open":
@@ -87,10 +88,10 @@ class _Walk:
                     yield Block("table", rows=tuple(self.rows))
                     self.rows = []
                 case "inline":
-                    yield from self._words(tuple(_spans(token.children or [])), heading, token)
+                    yield from self._words(tuple(_spans(token.children or [])), heading, before)
+            before = token.type
 
-    def _words(self, spans: tuple[Span, ...], heading: int, token: Token) -> Iterator[Block]:
-        before = self.tokens[self.tokens.index(token) - 1].type
+    def _words(self, spans: tuple[Span, ...], heading: int, before: str) -> Iterator[Block]:
         if before in ("th_open", "td_open"):
             self.cells.append(Cell(spans, self.right))
         elif heading:

@@ -57,6 +57,8 @@ def workbook(data: bytes) -> list[list[str]]:
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     try:
+        for sheet in book:
+            sheet.reset_dimensions()  # what a writer stamped on the sheet cuts off the rows beyond it
         sheets = [[[told(cell) for cell in row] for row in sheet.iter_rows(values_only=True)] for sheet in book]
     finally:
         book.close()

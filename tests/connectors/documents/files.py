@@ -98,15 +98,17 @@ def _types(**parts: str) -> str:
     )
 
 
-def sheet(rows: str, before: str = "") -> bytes:
-    """A workbook of one sheet with these rows, in SpreadsheetML."""
+def sheet(rows: str, before: str = "", extent: str = "") -> bytes:
+    """A workbook of one sheet with these rows, in SpreadsheetML; `extent` is what it says of its size."""
+    if extent:
+        extent = f'<dimension ref="{extent}"/>'
     kinds = {"/xl/workbook.xml": "spreadsheetml.sheet.main", "/xl/worksheets/sheet1.xml": "spreadsheetml.worksheet"}
     return packed({
         "[Content_Types].xml": _types(**kinds),
         "_rels/.rels": _relations(("r1", "officeDocument", "xl/workbook.xml")),
         "xl/workbook.xml": f'<workbook xmlns="{SHEETS}/main" xmlns:r="{OFFICE}"><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": _relations(("r1", "worksheet", "worksheets/sheet1.xml")),
-        "xl/worksheets/sheet1.xml": f'<?xml version="1.0"?>{before}<worksheet xmlns="{SHEETS}/main"><sheetData>{rows}</sheetData></worksheet>',
+        "xl/worksheets/sheet1.xml": f'<?xml version="1.0"?>{before}<worksheet xmlns="{SHEETS}/main">{extent}<sheetData>{rows}</sheetData></worksheet>',
     })  # fmt: skip
 
 

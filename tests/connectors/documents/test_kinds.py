@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import openpyxl
 import pytest
+from openpyxl.comments import Comment
 from PIL import Image, PngImagePlugin
 
 from connectors.documents.quotes import find
@@ -34,6 +36,13 @@ def test_slides_are_read_slide_by_slide_with_tables_and_notes():
     ]
     found = find(document, "Rent 1,200")
     assert found is not None and found.first.label == "p2.2"
+
+
+def test_comments_on_slides_are_named_as_unread():
+    out = io.BytesIO(pptx(["Plan"]))
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("ppt/comments/comment1.xml", "<p:cmLst xmlns:p='x'><p:cm/><p:cm/></p:cmLst>")
+    assert read("x", out.getvalue()).unread == ("2 comments in it not read.",)
 
 
 def test_a_message_is_read_with_what_is_attached_and_each_place_says_where():
@@ -68,6 +77,39 @@ def test_a_message_in_html_alone_is_what_its_reader_sees():
     raw = b"From: a@x.org\nTo: b@x.org\nSubject: =?utf-8?q?Caf=C3=A9?=\nMIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n\n<p>Hello <b>Bob</b></p><script>no</script>"
     document = read("x", raw)
     assert document.kind == "mail" and document.text == "From: a@x.org\nTo: b@x.org\nSubject: Café\n\nHello Bob"
+
+
+def test_a_message_is_known_by_its_headers_behind_those_of_its_relays():
+    relays = "".join(f"Received: from mail{n}.example.org\n by mx.example.org; Mon, 1 Jan 2024\n" for n in range(9))
+    seals = f"ARC-Seal: i=1; b={'A' * 3000}\nDKIM-Signature: v=1;\n\tb={'C' * 3000}\n"
+    document = read("x", f"{relays}{seals}Subject: Offer\nDate: Mon, 1 Jan 2024\nFrom: a@x.org\n\nFee: 5.\n".encode())
+    assert document.kind == "mail" and document.text.startswith("From: a@x.org\n")
+    assert read("x", b"Dear all, the\nFrom: line\nTo: line\nSubject: line\nare headers.\n").kind == "text"
+
+
+def parts(kind: str, *bodies: str) -> bytes:
+    head = (
+        f"From: a@x.org\nTo: b@x.org\nSubject: s\nMIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary=b1\n\n"
+    )
+    return (head + "".join(f"--b1\nContent-Type: text/{body}\n" for body in bodies) + "--b1--\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (parts("alternative", "plain\n\n \n", "html\n\n<p>The real words</p>\n"), "The real words"),
+        (parts("alternative", "plain\n\nWords\n", "html\n\n<p>Words</p>\n"), "Words\n"),
+        (parts("mixed", "plain\n\nFirst\n", "html\n\n<p>Second</p>\n"), "First\n\n\nSecond"),
+    ],
+)
+def test_the_words_of_a_message_are_those_of_its_parts_that_hold_any(data, words):
+    assert read("x", data).text.partition("Subject: s\n\n")[2].rstrip("\n") == words.rstrip("\n")
+
+
+def test_a_message_of_an_unknown_charset_is_read_and_says_so():
+    document = read("x", parts("mixed", "plain; charset=x-unknown\n\nCafé\n"))
+    assert "Café" in document.text
+    assert document.unread == ("It names the charset x-unknown and was read as utf-8.",)
 
 
 def test_an_archive_is_read_whole_and_what_could_not_be_read_is_listed():
@@ -123,6 +165,12 @@ def test_subtitles_are_turns_with_their_times(text):
     assert found.first.seconds == 65 and found.first.speaker == "Bob"
 
 
+def test_the_extent_that_a_writer_stamped_on_a_sheet_hides_no_rows():
+    rows = "".join(f"<row r='{n}'><c r='A{n}'><v>{n}</v></c><c r='B{n}'><v>{n * 10}</v></c></row>" for n in (1, 2, 3))
+    book = sheet(rows, extent="A1")
+    assert read("x", book).text == "1\t10\n2\t20\n3\t30"
+
+
 def test_rows_without_a_header_are_all_read():
     document = read("x", sheet("".join(f"<row><c><v>{n}</v></c><c><v>{n * 2}</v></c></row>" for n in range(1, 101))))
     assert document.kind == "xlsx" and len(document.passages) == 100
@@ -133,12 +181,14 @@ def test_a_workbook_says_what_is_not_in_its_rows():
     book = openpyxl.Workbook()
     book.active.append(["Item", "Amount"])
     book.active.append(["Rent", "=1+1"])
+    book.active["A2"].comment = Comment("Not approved", "Ann")
     book.create_sheet("Secret").append(["x", "y"])
     book["Secret"].sheet_state = "hidden"
     out = io.BytesIO()
     book.save(out)
     assert read("x", out.getvalue()).unread == (
         "1 formula has no saved result and was not computed.",
+        "1 comment on its cells not read.",
         "1 sheet of it is hidden; its rows were read.",
     )
 

@@ -11,22 +11,39 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
 from connectors.documents import reading
 from connectors.documents.quotes import find
 from connectors.documents.reading import is_plain, read
+from connectors.documents.tables import read_grid
 from connectors.errors import Empty, Encrypted, TooLarge, Unreadable
 
-from .files import docx, packed, paragraph, pdf
+from .files import W, docx, packed, paragraph, pdf
 
 TEXT = "The café is open.\nIt costs 5 € – “cheap”."
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252"],
+)
 def test_text_is_read_in_any_usual_encoding(encoding):
     document = read("notes", TEXT.encode(encoding))
     assert document.text == TEXT and document.kind == "text"
     assert [p.anchor.place for p in document.passages] == ["line 1", "line 2"]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+def test_rows_are_read_in_any_usual_encoding(encoding):
+    data = "Account,Größe\n1000,10\n".encode(encoding)
+    document = read("x", data)
+    assert document.kind == "csv" and document.text == "Account\tGröße\n1000\t10"
+    (grid,) = read_grid(data, "x")
+    assert grid.columns == ("Account", "Größe") and grid.rows == (("1000", "10"),)
 
 
 def test_line_ends_of_every_system_are_the_same():
@@ -36,7 +53,7 @@ def test_line_ends_of_every_system_are_the_same():
 PAGE = """<!DOCTYPE html><html><head><title>No</title><style>p {color: red}</style><script>alert("no")</script></head>
 <body><h1>Annual   report</h1><p>Net&nbsp;sales <b>ro</b>se by
  4 %.</p><div style="display: none">hidden <ix:header>x</ix:header></div><!-- no -->
-<table><tr><td></td><td>2025</td><td>2024</td></tr><tr><td><p>Sales</p></td><td>$</td><td>1,250</td><td>(</td><td>30</td><td>)</td></tr></table>
+<table><tr><td></td><td colspan=2>2025</td><td colspan="3">2024</td></tr><tr><td><p>Sales</p></td><td>$</td><td>1,250</td><td>(</td><td>30</td><td>)</td></tr></table>
 <ul><li>one</li><li>two<br>three</li></ul><pre>  a
   b</pre><p hidden>no</p></body></html>"""
 
@@ -45,9 +62,15 @@ def test_a_page_is_what_its_reader_sees():
     document = read("report.txt", PAGE.encode())
     assert document.kind == "html"
     assert document.text.split("\n") == [
-        "Annual report", "", "Net sales rose by 4 %.", "", "2025\t2024", "Sales\t$1,250\t(30)", "one", "two", "three", "",
+        "Annual report", "", "Net sales rose by 4 %.", "", "\t2025\t\t2024", "Sales\t$1,250\t\t(30)", "one", "two", "three", "",
         "  a", "  b",
     ]  # fmt: skip
+
+
+def test_a_figure_stays_under_its_year_when_the_cell_before_it_is_empty():
+    rows = "<tr><th>Item<th>2024<th>2025</tr><tr><td>Impairment<td><td>500</tr><tr><td colspan=2>Sales<td>950</tr>"
+    document = read("x", f"<html><body><p>Notes</p><table>{rows}</table></body></html>".encode())
+    assert document.text == "Notes\n\nItem\t2024\t2025\nImpairment\t\t500\nSales\t\t950"
 
 
 def test_printed_pages_of_a_filing_are_pages():
@@ -84,6 +107,41 @@ def test_footnotes_stand_below_and_pictures_are_named_as_unread():
         f"<w:footnote>{paragraph('A note.')}</w:footnote></w:footnotes>",
     )
     assert read("x", notes).text == "Text.\nA note."
+
+
+def test_page_headers_are_read_once_and_comments_are_named_as_unread():
+    part = "<w:{0} " + W + ">{1}</w:{0}>"
+    data = docx(
+        paragraph("The cap is 5."),
+        header1=part.format("hdr", paragraph("DRAFT, not binding")),
+        header2=part.format("hdr", paragraph("DRAFT, not binding")),
+        footer1=part.format("ftr", paragraph("Page ", "3", " of 4")),
+        comments=part.format("comments", "<w:comment>" + paragraph("It must be 10.") + "</w:comment>"),
+    )
+    document = read("x", data)
+    assert document.text == "The cap is 5.\n(Page header) DRAFT, not binding"
+    assert document.unread == ("1 comment in it not read.",)
+
+
+def test_what_was_entered_into_a_form_and_noted_on_its_page_is_read():
+    writer = PdfWriter(PdfReader(io.BytesIO(pdf("Total loss:", "Signed"))))
+    parent = writer._add_object(entry(T=TextStringObject("amount"), V=TextStringObject("45,000 EUR")))
+    fields = (
+        entry(Subtype=NameObject("/Widget"), Parent=parent),
+        entry(Subtype=NameObject("/Widget"), V=NameObject("/Off")),
+    )
+    note = entry(Subtype=NameObject("/FreeText"), Contents=TextStringObject("Checked"))
+    writer.pages[0][NameObject("/Annots")] = ArrayObject([*fields, note])
+    writer.pages[1][NameObject("/Annots")] = ArrayObject([NameObject("/Broken")])
+    out = io.BytesIO()
+    writer.write(out)
+    document = read("x", out.getvalue())
+    assert document.text == "Total loss:\namount: 45,000 EUR\nNote: Checked\fSigned\n"
+    assert document.unread == ("What was entered on page 2 could not be seen.",)
+
+
+def entry(**values) -> DictionaryObject:
+    return DictionaryObject({NameObject(f"/{key}"): value for key, value in values.items()})
 
 
 def test_a_pdf_is_read_page_by_page_and_pictures_of_text_are_named():

@@ -8,12 +8,13 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 from pypdf import PdfReader
 
 from connectors.documents.reading import read
 from connectors.documents.writing import pdf, plots
-from connectors.documents.writing.blocks import blocks
+from connectors.documents.writing.blocks import _Walk, blocks
 from connectors.documents.writing.word import to_docx
 from connectors.documents.writing.workbook import Table, to_xlsx
 
@@ -45,6 +46,12 @@ def test_markdown_is_blocks_of_styled_words():
     assert [(b.level, b.number) for b in found[2:6]] == [(0, 1), (0, 2), (1, 0), (1, 0)]
     assert [(s.text, s.link) for s in found[1].spans if s.link] == [("the ledger", "https://example.org/e/1")]
     assert len(found[7].rows) == 81 and found[7].rows[1][1].right and not found[7].rows[1][0].right
+
+
+def test_a_long_table_is_walked_once_and_every_cell_keeps_its_place():
+    tokens = MarkdownIt("commonmark").enable("table").parse("|a|b|\n|-|-|\n" + "|same|same|\n" * 400)
+    (table,) = _Walk(iter(tokens)).run()
+    assert [[cell.spans[0].text for cell in row] for row in table.rows] == [["a", "b"], *[["same", "same"]] * 400]
 
 
 def test_a_word_file_says_what_the_text_says_and_is_the_same_each_time():
