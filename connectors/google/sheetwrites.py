@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.errors import BadInput, ConflictError, NotFound
+from connectors.google.celldata import WRITTEN, Cells, brought_back, cell_data, shown, width, written
 from connectors.google.changes import Applied, Preview, SheetCells, SheetChart, SheetTabWrite
 from connectors.google.docs import digest
 from connectors.google.services import Services
 from connectors.google.sheets import Sheets, exact, row_data, tab_of
-from connectors.google.types import CellInput, a1_to_index, cell_url, column_name, sheet_url
+from connectors.google.types import a1_to_index, cell_url, column_name, sheet_url
 
 OP_KEY = "cadre-op"
 CELLS = "userEnteredValue,userEnteredFormat,textFormatRuns,note"
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.(\d+))?")
-_MOST_DIGITS = 15  # what a double holds exactly
 Request = dict[str, Any]
 _InTab = SheetTabWrite | SheetCells | SheetChart
 
@@ -191,10 +189,10 @@ class CellWrites:
         if done := await self.find(op_key, change):
             return done
         gid, title = await self._tab(change)
-        if expected and _of_cells(await self._b.cells(change.file_id, _area(change))) != expected:
+        before = await self._b.cells(change.file_id, _area(change))
+        if expected and _of_cells(before) != expected:
             raise ConflictError(f"{_said(change)} of {title} was changed since the preview.")
-        rows = [{"values": [cell_data(c) for c in row]} for row in change.rows]
-        requests = [_update(change, gid, rows, CELLS)]
+        requests = [_update(change, gid, written(change, before))]
         new = await self._b.send(op_key, change.file_id, requests, gid, f"{title}, {_area(change)}")
         return await self._applied(change, not new)
 
@@ -215,10 +213,11 @@ class CellWrites:
         if await self._b.found(_undone(op_key), change.file_id):
             return
         gid, title = await self._tab(change)
-        if _of_cells(await self._b.cells(change.file_id, _area(change))) != done.revision:
+        now = await self._b.cells(change.file_id, _area(change))
+        if _of_cells(now) != done.revision:
             told = f"{_said(change)} of {title} was changed by someone since it was written"
             raise ConflictError(f"{told}, so it stays.")
-        requests = [_update(change, gid, [{"values": row} for row in pre_image["cells"]], CELLS)]
+        requests = [_update(change, gid, brought_back(change, pre_image["cells"], now))]
         await self._b.send(_undone(op_key), change.file_id, requests, gid, f"{title}, {_area(change)}")
 
 
@@ -296,35 +295,6 @@ def quoted(tab: str) -> str:
     return "'" + tab.replace("'", "''") + "'"
 
 
-def shown(cell: CellInput) -> str:
-    """A cell's text as a preview shows it."""
-    if isinstance(cell, Mapping):
-        return str(cell["text"])
-    if isinstance(cell, bool):
-        return "TRUE" if cell else "FALSE"
-    return "" if cell is None else str(cell)
-
-
-def cell_data(cell: CellInput) -> dict[str, Any]:
-    """A cell to write; a text never becomes a formula."""
-    if isinstance(cell, Mapping):
-        url = {"textFormat": {"link": {"uri": cell["url"]}}} if cell.get("url") else {}
-        out = cell_data(cell["text"])
-        out["userEnteredFormat"] = {**out.get("userEnteredFormat", {}), **url}
-        return out
-    if isinstance(cell, bool):
-        return {"userEnteredValue": {"boolValue": cell}}
-    text = shown(cell)
-    found = _NUMBER.fullmatch(text)
-    if found and text != "-0" and len(re.sub(r"\D", "", text)) <= _MOST_DIGITS:
-        value: dict[str, Any] = {"userEnteredValue": {"numberValue": float(text) if found[1] else int(text)}}
-        if found[1]:
-            pattern = {"type": "NUMBER", "pattern": "#,##0." + "0" * len(found[1])}
-            value["userEnteredFormat"] = {"numberFormat": pattern}
-        return value
-    return {"userEnteredValue": {"stringValue": text}} if text else {}
-
-
 def _undone(op_key: str) -> str:
     return f"undo {op_key}"
 
@@ -348,12 +318,11 @@ def _said(change: SheetCells) -> str:
     return f"{change.tab}!{first}" if first == last else f"{change.tab}!{first}:{last}"
 
 
-def _update(change: SheetCells, gid: int, rows: list[dict[str, Any]], fields: str) -> Request:
+def _update(change: SheetCells, gid: int, rows: Cells) -> Request:
     row, column = a1_to_index(change.at)
-    width = max(len(r) for r in change.rows)
     span = {"sheetId": gid, "startRowIndex": row, "endRowIndex": row + len(change.rows)}
-    span |= {"startColumnIndex": column, "endColumnIndex": column + width}
-    return {"updateCells": {"range": span, "rows": rows, "fields": fields}}
+    span |= {"startColumnIndex": column, "endColumnIndex": column + width(change)}
+    return {"updateCells": {"range": span, "rows": [{"values": row} for row in rows], "fields": WRITTEN}}
 
 
 def _whole_tab(change: SheetTabWrite, gid: int, *, new: bool) -> list[Request]:
