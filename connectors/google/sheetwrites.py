@@ -6,6 +6,7 @@ number goes into the same batch as metadata, so that a repeat fails as a whole.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ class TabWrites:
         state = await self._b.sheets.state(change.file_id)
         title = state["properties"]["title"]
         sheet = tab_of(state, change.tab)
-        before = self._b.sheets.grid(change.file_id, sheet) if sheet else None
+        before = await asyncio.to_thread(self._b.sheets.grid, change.file_id, sheet) if sheet else None
         pre: dict[str, Any] = {
             "exists": before is not None,
             "rows": [list(r) for r in before.rows] if before else [],
@@ -103,7 +104,7 @@ class TabWrites:
         post = {"tab": change.tab, "rows": [[shown(c) for c in row] for row in change.rows]}
         url = before.url if before else sheet_url(self._b.base, change.file_id, 0).partition("?")[0].partition("#")[0]
         target = f"{title}, tab {change.tab}"
-        return Preview(target, title, url, _revision(state, change.tab), pre, post, sha256)
+        return Preview(target, title, url, await _revision(state, change.tab), pre, post, sha256)
 
     async def find(self, op_key: str, change: SheetTabWrite) -> Applied | None:
         """The tab this operation wrote, if it did."""
@@ -120,7 +121,7 @@ class TabWrites:
             return done
         state = await self._b.sheets.state(change.file_id)
         title = state["properties"]["title"]
-        if expected and _revision(state, change.tab) != expected:
+        if expected and await _revision(state, change.tab) != expected:
             raise ConflictError(f"{title} was changed since the preview of tab {change.tab}.")
         sheet = tab_of(state, change.tab)
         gid = sheet["properties"].get("sheetId", 0) if sheet else number_of(f"tab {op_key}")
@@ -139,7 +140,7 @@ class TabWrites:
             return
         state = await self._b.sheets.state(change.file_id)
         sheet, title = tab_of(state, change.tab), state["properties"]["title"]
-        own = _revision(state, change.tab).partition("-")[2]
+        own = (await _revision(state, change.tab)).partition("-")[2]
         if sheet is None or own != done.revision.partition("-")[2]:
             raise ConflictError(
                 f"Tab {change.tab} of {title} was changed by someone since it was written, so it stays."
@@ -425,8 +426,12 @@ def _revision_of(others: str, rows: list[list[dict[str, Any]]] | None) -> str:
     return f"{others[:24]}-{_of_cells(rows) if rows is not None else 'absent'}"
 
 
-def _revision(state: Mapping[str, Any], tab: str) -> str:
-    """The state of a spreadsheet as a write to that tab depends on it."""
-    sheet = tab_of(state, tab)
-    rows = [r.get("values", []) for r in row_data(sheet)] if sheet else None
-    return _revision_of(_others(state, tab), rows)
+async def _revision(state: Mapping[str, Any], tab: str) -> str:
+    """The state of a spreadsheet as a write to that tab depends on it; a large one takes seconds, so in a thread."""
+
+    def reckoned() -> str:
+        sheet = tab_of(state, tab)
+        rows = [r.get("values", []) for r in row_data(sheet)] if sheet else None
+        return _revision_of(_others(state, tab), rows)
+
+    return await asyncio.to_thread(reckoned)
