@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -34,6 +34,7 @@ WORDS = 6  # shorter quotes are names and expressions
 SENTENCE = 4  # words that are no expression when they end as a sentence does
 EMPTY = hashlib.sha256().hexdigest()
 TOLD = 8  # names in a diagnosis
+AT_ONCE = 16_000_000  # characters in which quotes are looked up at once; one document holds so many and more
 PASSED_ON = ("work_through", "send_message", "finish", "plan", "spawn_agent", "assign", "list_files")
 UNSEEN = ("work_through", "finish")
 TEXTS = (".md", ".txt", ".json", ".jsonl", ".csv", ".html")
@@ -135,9 +136,9 @@ def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) ->
     said = list(_quoted(reply))
     if said:
         proven = connection.execute(select(t.evidence.c.value).where(t.evidence.c.run_id == run_id)).scalars()
-        said = _strange(said, "\n\n".join([asked, *proven]))
+        said = strange(said, [asked, *proven])
     if said:
-        said = _strange(said, "\n\n".join(_seen(connection, run_id)))
+        said = strange(said, _seen(connection, run_id))
     if not said:
         return Check("quotes_known", True, "every quote was seen in this run")
     shown = "; ".join(f"“{words[:120]}”" for words in said[:3])
@@ -162,11 +163,31 @@ def _marked(text: str) -> list[str]:
     return [next(filter(None, found.groups())) for found in QUOTED.finditer(text)]
 
 
-def _strange(said: list[str], text: str) -> list[str]:
-    if not text.strip():
-        return said
-    document = from_text("seen", text, "seen")
-    return [words for words in said if quotes.find(document, words.rstrip(" .,;:!?")) is None]
+def strange(said: list[str], texts: Iterable[str], most: int = AT_ONCE) -> list[str]:
+    """Those of some quotes that stand in none of the texts; no more than `most` characters are searched at once."""
+    overlap = 2 * max(map(len, said), default=0)
+    for text in _heaps(texts, most, overlap):
+        if not said:
+            break
+        if text.strip():
+            document = from_text("seen", text, "seen")
+            said = [words for words in said if quotes.find(document, words.rstrip(" .,;:!?")) is None]
+    return said
+
+
+def _heaps(texts: Iterable[str], most: int, overlap: int) -> Iterator[str]:
+    """Texts put together up to a size; one that is larger alone is cut, with what a quote needs on both sides."""
+    heap: list[str] = []
+    size = 0
+    for text in texts:
+        for start in range(0, len(text) or 1, most):
+            piece = text[max(0, start - overlap) : start + most]
+            if heap and size + len(piece) > most:
+                yield "\n\n".join(heap)
+                heap, size = [], 0
+            heap.append(piece)
+            size += len(piece)
+    yield "\n\n".join(heap)
 
 
 def _seen(connection: Connection, run_id: str) -> Iterator[str]:

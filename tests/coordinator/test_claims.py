@@ -113,6 +113,13 @@ def test_a_quote_over_two_lines_is_one(db, form):
     assert quoted(db, form.format(SEEN.replace("is due", "is\n> due" if ">" in form else "is\ndue")))
 
 
+def test_a_quote_is_found_in_whichever_part_of_much_text_it_stands():
+    pad = "word " * 40
+    texts = [pad, f"{pad}{SEEN} {pad}", pad]
+    for most in range(60, 120):
+        assert claims.strange([SEEN, MADE_UP], texts, most) == [MADE_UP]
+
+
 def test_a_short_sentence_is_one_and_a_short_expression_is_none(db):
     assert not quoted(db, "It says “Liability is unlimited forever.”")
     assert quoted(db, "The “termination for convenience” clause, and the “right of first refusal”.")
