@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -19,11 +20,11 @@ from bot.tools.render import MARKDOWN_LINK, PLACEHOLDER
 from bot.types import Check
 from bot.workspace import safe_name
 from connectors.documents import quotes
-from connectors.documents.document import from_text
+from connectors.documents.document import Document, from_text
 
 _LINE = r"\n(?!\s*\n)"  # a quote may go over lines, not over a blank one
 QUOTED = re.compile(
-    rf"„([^„“”]+)[“”]|“([^“”]+)”|«([^«»]+)»|»([^«»]+)«|<<([^<>]+)>>|(?<!\w)‘((?:[^‘\n]|{_LINE})+?)’(?!\w)"
+    rf"「([^「」]+)」|『([^『』]+)』|„([^„“”]+)[“”]|“([^“”]+)”|«([^«»]+)»|»([^«»]+)«|<<([^<>]+)>>|(?<!\w)‘((?:[^‘\n]|{_LINE})+?)’(?!\w)"
     rf"|(?<![\w\"])\"(?=\S)((?:[^\"\n]|{_LINE})+)(?<=\S)\"(?!\w)"
 )
 TICKED = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
@@ -32,8 +33,20 @@ BLOCK = re.compile(r"(?:^[ \t]*>(?!>).*(?:\n|\Z))+", re.MULTILINE)
 CODE = re.compile(r"[=(){}\[\]<>/\\|;*$]|--")
 WORDS = 6  # shorter quotes are names and expressions
 SENTENCE = 4  # words that are no expression when they end as a sentence does
+ENDS = (".", "!", "?", "。", "！", "？")
+FINAL = " .,;:!?。，；：！？"  # left off at the end of a quote
+# Of scripts that put no blanks between words: how many of their letters are about a word.
+UNSPACED = (
+    ("[\u3400-\u4dbf\u4e00-\u9fff]", 2),
+    ("[\u3041-\u30ff]", 3),
+    ("[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff]", 4),
+)
+GROUPED = re.compile(
+    r"(?<![\d.,'’])[1-9]\d{0,2}(?:[ '’\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}]\d{3})+(?!\d)"
+)
 EMPTY = hashlib.sha256().hexdigest()
 TOLD = 8  # names in a diagnosis
+AT_ONCE = 16_000_000  # characters in which quotes are looked up at once; one document holds so many and more
 PASSED_ON = ("work_through", "send_message", "finish", "plan", "spawn_agent", "assign", "list_files")
 UNSEEN = ("work_through", "finish")
 TEXTS = (".md", ".txt", ".json", ".jsonl", ".csv", ".html")
@@ -135,9 +148,9 @@ def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) ->
     said = list(_quoted(reply))
     if said:
         proven = connection.execute(select(t.evidence.c.value).where(t.evidence.c.run_id == run_id)).scalars()
-        said = _strange(said, "\n\n".join([asked, *proven]))
+        said = strange(said, [asked, *proven])
     if said:
-        said = _strange(said, "\n\n".join(_seen(connection, run_id)))
+        said = strange(said, _seen(connection, run_id))
     if not said:
         return Check("quotes_known", True, "every quote was seen in this run")
     shown = "; ".join(f"“{words[:120]}”" for words in said[:3])
@@ -153,8 +166,7 @@ def _quoted(reply: str) -> Iterator[str]:
         said += _marked(block) or re.split(r"\n\s*\n", ATTRIBUTION.sub("", block.rstrip()))
     for words in said:
         for piece in PLACEHOLDER.sub("\0", words).split("\0"):
-            ends = piece.rstrip().endswith((".", "!", "?"))
-            if len(piece.split()) >= (SENTENCE if ends else WORDS):
+            if len(piece.split()) + _unspaced(piece) >= (SENTENCE if piece.rstrip().endswith(ENDS) else WORDS):
                 yield piece.strip()
 
 
@@ -162,11 +174,53 @@ def _marked(text: str) -> list[str]:
     return [next(filter(None, found.groups())) for found in QUOTED.finditer(text)]
 
 
-def _strange(said: list[str], text: str) -> list[str]:
-    if not text.strip():
-        return said
-    document = from_text("seen", text, "seen")
-    return [words for words in said if quotes.find(document, words.rstrip(" .,;:!?")) is None]
+def strange(said: list[str], texts: Iterable[str], most: int = AT_ONCE) -> list[str]:
+    """Those of some quotes that stand in none of the texts; no more than `most` characters are searched at once."""
+    left = {words: _plain(words).rstrip(FINAL) for words in said}
+    overlap = 2 * max(map(len, said), default=0)
+    for text in _heaps(map(_plain, texts), most, overlap):
+        if not left:
+            break
+        if text.strip():
+            document = from_text("seen", text, "seen")
+            left = {words: plain for words, plain in left.items() if not _stands(document, plain)}
+    return list(left)
+
+
+def _plain(text: str) -> str:
+    """A text with each letter in one form and each number in one piece, so that a part of one is not taken for it."""
+    return GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), unicodedata.normalize("NFC", text))
+
+
+def _unspaced(text: str) -> int:
+    """About how many words a text has that no blank ends."""
+    return sum(len(re.findall(letters, text)) // of_a_word for letters, of_a_word in UNSPACED)
+
+
+def _stands(document: Document, words: str) -> bool:
+    """Whether words stand in a text; without blanks between words one may begin and end anywhere but in a number."""
+    if quotes.find(document, words) is not None:
+        return True
+    if not _unspaced(words):
+        return False
+    tight = "".join(words.split())
+    before, behind = (r"(?<!\d)" if tight[0].isdigit() else ""), (r"(?![.,]?\d)" if tight[-1].isdigit() else "")
+    return re.search(f"{before}{re.escape(tight)}{behind}", "".join(document.text.split())) is not None
+
+
+def _heaps(texts: Iterable[str], most: int, overlap: int) -> Iterator[str]:
+    """Texts put together up to a size; one that is larger alone is cut, with what a quote needs on both sides."""
+    heap: list[str] = []
+    size = 0
+    for text in texts:
+        for start in range(0, len(text) or 1, most):
+            piece = text[max(0, start - overlap) : start + most]
+            if heap and size + len(piece) > most:
+                yield "\n\n".join(heap)
+                heap, size = [], 0
+            heap.append(piece)
+            size += len(piece)
+    yield "\n\n".join(heap)
 
 
 def _seen(connection: Connection, run_id: str) -> Iterator[str]:

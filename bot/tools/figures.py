@@ -16,7 +16,7 @@ from bot.store.database import Tx
 from bot.store.schema import evidence, figure, finding
 from bot.store.schema import journal as journal_table
 from bot.tools.base import ToolContext
-from bot.tools.formula import FormulaError, evaluate, rename
+from bot.tools.formula import FormulaError, evaluate, names, rename
 from bot.types import Json
 
 AT_ONCE = 500  # names in one statement
@@ -99,6 +99,8 @@ def checked(ctx: ToolContext, result: Json, sources: Sources) -> Claims:
             raise ModelMustRetry(f"The figure {item.get('id')} cannot be recomputed: {error}.") from error
         if not same:
             raise ModelMustRetry(f"The figure {item['id']} says {item['value']}; its inputs give {value}.")
+        if value and not names(item["formula"]) & {i["as"] for i in inputs}:  # a sum of nothing is 0
+            raise ModelMustRetry(f"The figure {item['id']} rests on no input; its formula is to name one at least.")
         figures.append({**item, "inputs": inputs})
     findings = []
     for item in result.get("findings", []):
@@ -124,14 +126,14 @@ def _input(item: Json, sources: Sources) -> Json:
     if not _equal(seen, str(item["value"])):
         place = f"row {source['row']}" if "row" in source else "when counted again"
         raise ModelMustRetry(
-            f"The input {item.get('ref')} says {item['value']}; {source['file']} {place} says {seen}."
+            f"The input {item.get('ref')} says {item['value']}; {source['file']} {place} says {seen or 'nothing'}."
         )
     return {**item, "via": sources.via(source)}
 
 
 def _equal(seen: str, said: str) -> bool:
     try:
-        return Decimal(seen or "0") == Decimal(said or "0")
+        return Decimal(seen) == Decimal(said)  # an empty cell is no number, so it proves no 0
     except InvalidOperation:
         return seen == said
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 EXACT = Context(prec=50, rounding=ROUND_HALF_UP)
+SHOWN = 200  # characters of a formula in a diagnosis
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class FormulaError(ValueError):
@@ -15,15 +17,24 @@ class FormulaError(ValueError):
 
 def evaluate(formula: str, inputs: dict[str, Decimal]) -> Decimal:
     """The value of a formula of names, numbers, + - * / ( ), sum, abs and round. Raises FormulaError."""
+    shown = formula if len(formula) <= SHOWN else f"{formula[:SHOWN]}…"
     try:
         tree = ast.parse(formula, mode="eval")
-    except SyntaxError as error:
-        raise FormulaError(f"{formula!r} is not a formula") from error
-    with localcontext(EXACT):
-        try:
+        with localcontext(EXACT):
             return _value(tree.body, inputs)
-        except (DivisionByZero, InvalidOperation) as error:
-            raise FormulaError(f"{formula!r} cannot be computed: {type(error).__name__}") from error
+    except (RecursionError, MemoryError) as error:
+        raise FormulaError(f"{shown!r} is too long; sum(a, b, c) adds up as many as there are") from error
+    except ArithmeticError as error:
+        raise FormulaError(f"{shown!r} cannot be computed: {type(error).__name__}") from error
+    except FormulaError:
+        raise
+    except (SyntaxError, ValueError) as error:
+        raise FormulaError(f"{shown!r} is not a formula") from error
+
+
+def names(formula: str) -> set[str]:
+    """The names in a formula."""
+    return set(_NAME.findall(formula))
 
 
 def _value(node: ast.expr, inputs: dict[str, Decimal]) -> Decimal:
@@ -58,4 +69,4 @@ def _value(node: ast.expr, inputs: dict[str, Decimal]) -> Decimal:
 
 def rename(formula: str, names: dict[str, str]) -> str:
     """The formula with its inputs under other names."""
-    return re.sub(r"[A-Za-z_]\w*", lambda m: names.get(m[0], m[0]), formula)
+    return _NAME.sub(lambda m: names.get(m[0], m[0]), formula)

@@ -121,16 +121,18 @@ class GoogleTools:
 
         async def fetch() -> bytes:
             tabs = await google.read_sheet(file.id)
-            return json.dumps([_tab(one) for one in tabs]).encode()
+            return await asyncio.to_thread(lambda: json.dumps([_tab(one) for one in tabs]).encode())
 
         answer = await self._shared(ctx, reader, file, "google__sheets_read", fetch)
-        tabs = {one["title"]: one for one in json.loads(answer.data)}
+        tabs = {one["title"]: one for one in await asyncio.to_thread(json.loads, answer.data)}
         if tab:
             chosen = {title: one for title, one in tabs.items() if title.lower() == tab.lower()}
             if not chosen:
                 raise ModelMustRetry(f"The sheet {file.name!r} has no tab {tab!r}; its tabs are {', '.join(tabs)}.")
             tabs = chosen
-        grids = [grid_from_rows(file.name, title, one["rows"]) for title, one in tabs.items()]
+        grids = await asyncio.to_thread(
+            lambda: [grid_from_rows(file.name, title, one["rows"]) for title, one in tabs.items()]
+        )
 
         def cell_url(title: str, _row: int, cell: str) -> str:
             url = tabs[title]["url"]
@@ -141,7 +143,8 @@ class GoogleTools:
             cells = [[cell, *one] for cell, one in tabs[item["tab"]]["cells"].items()]
             if cells:
                 item["cells_file"] = f"{item['file'].removesuffix('.csv')}.cells.csv"
-                _write_csv(ctx, item["cells_file"], ["cell", "formula", "format", "link"], cells)
+                head = ["cell", "formula", "format", "link"]
+                await asyncio.to_thread(_write_csv, ctx, item["cells_file"], head, cells)
         shown = {"ok": True, "name": file.name, "url": file.url, "files": kept}
         return Outcome(shown, files=_names(kept), labels=shared(ctx, answer))
 

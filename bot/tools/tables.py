@@ -16,6 +16,10 @@ from bot.workspace import safe_name
 
 QUERY_S = 30.0
 COUNT_S = 60.0
+AS_TEXT = (
+    "Not every value is a plain number, so these columns are text; MIN, MAX, ORDER BY, < and > go by their letters "
+    "(999 after 1,234): {columns}. Turn them into numbers first, e.g. CAST(replace(x, ',', '') AS DECIMAL(38,2))."
+)
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -69,6 +73,8 @@ async def query_table(ctx: ToolContext, args: QueryArgs) -> Outcome:
     content: Json = {"ok": True, "rows_total": len(rows), "rows": rows}
     if found["approximate"]:
         content["approximate"] = found["approximate"]
+    if found["as_text"]:
+        content["note"] = AS_TEXT.format(columns=", ".join(found["as_text"]))
     if args.save_as:
         content["file"] = ctx.workspace.write(args.save_as, to_csv(rows, found["columns"]).encode())
         content["rows"] = preview(rows)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connectors.errors import NotFound
@@ -43,7 +44,8 @@ class Sheets:
     async def read(self, file_id: str, tab: str | None) -> tuple[SheetGrid, ...]:
         """All tabs, or the named one, with values as exact texts."""
         state = await self.state(file_id)
-        grids = tuple(self.grid(file_id, sheet) for sheet in state["sheets"])
+        # A large one takes seconds, in which nothing else of the process would go on.
+        grids = await asyncio.to_thread(lambda: tuple(self.grid(file_id, sheet) for sheet in state["sheets"]))
         if tab is None:
             return grids
         chosen = tuple(g for g in grids if g.title.lower() == tab.lower())
@@ -103,9 +105,12 @@ def _read(cell: Mapping[str, Any]) -> str:
     value = cell.get("effectiveValue", {})
     kind = _format(cell).get("type", "")
     if "numberValue" in value and kind in ("DATE", "DATE_TIME", "TIME"):
-        days = Decimal(str(value["numberValue"]))
-        seconds = int((days % 1 * 86_400).to_integral_value())
-        moment = _DAY_0 + datetime.timedelta(days=int(days // 1), seconds=seconds)
+        try:
+            days = Decimal(str(value["numberValue"]))
+            seconds = int((days % 1 * 86_400).to_integral_value())
+            moment = _DAY_0 + datetime.timedelta(days=int(days // 1), seconds=seconds)
+        except (OverflowError, InvalidOperation):
+            return exact(value)  # no day of the calendar, such as 20260131 in a column of dates
         if kind == "TIME":
             return moment.time().isoformat()
         return moment.date().isoformat() if kind == "DATE" else moment.isoformat(sep=" ")

@@ -6,23 +6,22 @@ number goes into the same batch as metadata, so that a repeat fails as a whole.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.errors import BadInput, ConflictError, NotFound
+from connectors.google.celldata import WRITTEN, Cells, brought_back, cell_data, shown, width, written
 from connectors.google.changes import Applied, Preview, SheetCells, SheetChart, SheetTabWrite
 from connectors.google.docs import digest
 from connectors.google.services import Services
 from connectors.google.sheets import Sheets, exact, row_data, tab_of
-from connectors.google.types import CellInput, a1_to_index, cell_url, column_name, sheet_url
+from connectors.google.types import a1_to_index, cell_url, column_name, sheet_url
 
 OP_KEY = "cadre-op"
 CELLS = "userEnteredValue,userEnteredFormat,textFormatRuns,note"
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.(\d+))?")
-_MOST_DIGITS = 15  # what a double holds exactly
 Request = dict[str, Any]
 _InTab = SheetTabWrite | SheetCells | SheetChart
 
@@ -94,7 +93,7 @@ class TabWrites:
         state = await self._b.sheets.state(change.file_id)
         title = state["properties"]["title"]
         sheet = tab_of(state, change.tab)
-        before = self._b.sheets.grid(change.file_id, sheet) if sheet else None
+        before = await asyncio.to_thread(self._b.sheets.grid, change.file_id, sheet) if sheet else None
         pre: dict[str, Any] = {
             "exists": before is not None,
             "rows": [list(r) for r in before.rows] if before else [],
@@ -105,7 +104,7 @@ class TabWrites:
         post = {"tab": change.tab, "rows": [[shown(c) for c in row] for row in change.rows]}
         url = before.url if before else sheet_url(self._b.base, change.file_id, 0).partition("?")[0].partition("#")[0]
         target = f"{title}, tab {change.tab}"
-        return Preview(target, title, url, _revision(state, change.tab), pre, post, sha256)
+        return Preview(target, title, url, await _revision(state, change.tab), pre, post, sha256)
 
     async def find(self, op_key: str, change: SheetTabWrite) -> Applied | None:
         """The tab this operation wrote, if it did."""
@@ -122,7 +121,7 @@ class TabWrites:
             return done
         state = await self._b.sheets.state(change.file_id)
         title = state["properties"]["title"]
-        if expected and _revision(state, change.tab) != expected:
+        if expected and await _revision(state, change.tab) != expected:
             raise ConflictError(f"{title} was changed since the preview of tab {change.tab}.")
         sheet = tab_of(state, change.tab)
         gid = sheet["properties"].get("sheetId", 0) if sheet else number_of(f"tab {op_key}")
@@ -141,7 +140,7 @@ class TabWrites:
             return
         state = await self._b.sheets.state(change.file_id)
         sheet, title = tab_of(state, change.tab), state["properties"]["title"]
-        own = _revision(state, change.tab).partition("-")[2]
+        own = (await _revision(state, change.tab)).partition("-")[2]
         if sheet is None or own != done.revision.partition("-")[2]:
             raise ConflictError(
                 f"Tab {change.tab} of {title} was changed by someone since it was written, so it stays."
@@ -191,10 +190,10 @@ class CellWrites:
         if done := await self.find(op_key, change):
             return done
         gid, title = await self._tab(change)
-        if expected and _of_cells(await self._b.cells(change.file_id, _area(change))) != expected:
+        before = await self._b.cells(change.file_id, _area(change))
+        if expected and _of_cells(before) != expected:
             raise ConflictError(f"{_said(change)} of {title} was changed since the preview.")
-        rows = [{"values": [cell_data(c) for c in row]} for row in change.rows]
-        requests = [_update(change, gid, rows, CELLS)]
+        requests = [_update(change, gid, written(change, before))]
         new = await self._b.send(op_key, change.file_id, requests, gid, f"{title}, {_area(change)}")
         return await self._applied(change, not new)
 
@@ -215,10 +214,11 @@ class CellWrites:
         if await self._b.found(_undone(op_key), change.file_id):
             return
         gid, title = await self._tab(change)
-        if _of_cells(await self._b.cells(change.file_id, _area(change))) != done.revision:
+        now = await self._b.cells(change.file_id, _area(change))
+        if _of_cells(now) != done.revision:
             told = f"{_said(change)} of {title} was changed by someone since it was written"
             raise ConflictError(f"{told}, so it stays.")
-        requests = [_update(change, gid, [{"values": row} for row in pre_image["cells"]], CELLS)]
+        requests = [_update(change, gid, brought_back(change, pre_image["cells"], now))]
         await self._b.send(_undone(op_key), change.file_id, requests, gid, f"{title}, {_area(change)}")
 
 
@@ -296,35 +296,6 @@ def quoted(tab: str) -> str:
     return "'" + tab.replace("'", "''") + "'"
 
 
-def shown(cell: CellInput) -> str:
-    """A cell's text as a preview shows it."""
-    if isinstance(cell, Mapping):
-        return str(cell["text"])
-    if isinstance(cell, bool):
-        return "TRUE" if cell else "FALSE"
-    return "" if cell is None else str(cell)
-
-
-def cell_data(cell: CellInput) -> dict[str, Any]:
-    """A cell to write; a text never becomes a formula."""
-    if isinstance(cell, Mapping):
-        url = {"textFormat": {"link": {"uri": cell["url"]}}} if cell.get("url") else {}
-        out = cell_data(cell["text"])
-        out["userEnteredFormat"] = {**out.get("userEnteredFormat", {}), **url}
-        return out
-    if isinstance(cell, bool):
-        return {"userEnteredValue": {"boolValue": cell}}
-    text = shown(cell)
-    found = _NUMBER.fullmatch(text)
-    if found and text != "-0" and len(re.sub(r"\D", "", text)) <= _MOST_DIGITS:
-        value: dict[str, Any] = {"userEnteredValue": {"numberValue": float(text) if found[1] else int(text)}}
-        if found[1]:
-            pattern = {"type": "NUMBER", "pattern": "#,##0." + "0" * len(found[1])}
-            value["userEnteredFormat"] = {"numberFormat": pattern}
-        return value
-    return {"userEnteredValue": {"stringValue": text}} if text else {}
-
-
 def _undone(op_key: str) -> str:
     return f"undo {op_key}"
 
@@ -348,12 +319,11 @@ def _said(change: SheetCells) -> str:
     return f"{change.tab}!{first}" if first == last else f"{change.tab}!{first}:{last}"
 
 
-def _update(change: SheetCells, gid: int, rows: list[dict[str, Any]], fields: str) -> Request:
+def _update(change: SheetCells, gid: int, rows: Cells) -> Request:
     row, column = a1_to_index(change.at)
-    width = max(len(r) for r in change.rows)
     span = {"sheetId": gid, "startRowIndex": row, "endRowIndex": row + len(change.rows)}
-    span |= {"startColumnIndex": column, "endColumnIndex": column + width}
-    return {"updateCells": {"range": span, "rows": rows, "fields": fields}}
+    span |= {"startColumnIndex": column, "endColumnIndex": column + width(change)}
+    return {"updateCells": {"range": span, "rows": [{"values": row} for row in rows], "fields": WRITTEN}}
 
 
 def _whole_tab(change: SheetTabWrite, gid: int, *, new: bool) -> list[Request]:
@@ -456,8 +426,12 @@ def _revision_of(others: str, rows: list[list[dict[str, Any]]] | None) -> str:
     return f"{others[:24]}-{_of_cells(rows) if rows is not None else 'absent'}"
 
 
-def _revision(state: Mapping[str, Any], tab: str) -> str:
-    """The state of a spreadsheet as a write to that tab depends on it."""
-    sheet = tab_of(state, tab)
-    rows = [r.get("values", []) for r in row_data(sheet)] if sheet else None
-    return _revision_of(_others(state, tab), rows)
+async def _revision(state: Mapping[str, Any], tab: str) -> str:
+    """The state of a spreadsheet as a write to that tab depends on it; a large one takes seconds, so in a thread."""
+
+    def reckoned() -> str:
+        sheet = tab_of(state, tab)
+        rows = [r.get("values", []) for r in row_data(sheet)] if sheet else None
+        return _revision_of(_others(state, tab), rows)
+
+    return await asyncio.to_thread(reckoned)

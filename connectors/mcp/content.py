@@ -75,8 +75,8 @@ def tool_infos(alias: str, tools: Iterable[types.Tool]) -> tuple[ToolInfo, ...]:
     infos: dict[str, ToolInfo] = {}
     for tool in filter(_is_in_size, tools):
         name = tool_name(alias, tool.name)
-        if name in infos:
-            name = _shortened(name, tool.name)
+        if name in infos and infos[name].tool <= tool.name:
+            continue  # it is told twice, or passes itself off as the mark of another
         hints = tool.annotations or types.ToolAnnotations()
         read_only = bool(hints.read_only_hint)
         infos[name] = ToolInfo(
@@ -114,13 +114,16 @@ def _is_in_size(tool: types.Tool) -> bool:
 
 
 def tool_name(alias: str, tool: str) -> str:
-    """`mcp__<alias>__<tool>`; what the API does not accept in a name is replaced."""
+    """`mcp__<alias>__<tool>`; what the API does not accept is replaced, and what is not whole bears a mark.
+
+    The name depends on nothing but the tool's own, so that it means the same tool whatever else a server lists.
+    """
     clean = _NOT_A_NAME.sub("_", tool)
     name = f"mcp__{alias}__{clean}"
-    return name if len(name) <= _MAX_NAME else _shortened(name, tool)
+    return name if clean == tool and len(name) <= _MAX_NAME else _marked(name, tool)
 
 
-def _shortened(name: str, tool: str) -> str:
+def _marked(name: str, tool: str) -> str:
     mark = hashlib.sha256(tool.encode()).hexdigest()[:8]
     return f"{name[: _MAX_NAME - 9]}_{mark}"
 

@@ -146,3 +146,47 @@ def test_a_quote_must_stand_in_the_window_and_its_place_is_corrected_by_code():
     ):
         with pytest.raises(answers.Wrong, match=words):
             checked(quote, value)
+
+
+@pytest.mark.parametrize(
+    ("printed", "right", "wrong"),
+    [
+        ("1.250.000,00 EUR", "1250000.00", ("1.250", "1250000.01", "1250", "0")),
+        ("1.234,56 EUR", "1234.56", ("1.234", "123456", "56")),
+        ("12,5 % a year", "12.5", ("5", "12", "12.6")),
+        ("CHF 1'500'000", "1500000", ("1", "500", "1500001")),
+        ("Rs.1,00,000", "100000", ("1", "1000", "100001")),
+        ("5\u202f000\xa0000 €", "5000000", ("5", "0", "5000", "5000001")),
+        ("5\xa0000\xa0000,25 €", "5000000.25", ("5", "5000000", "5000000.2")),
+        ("1,250.00 dollars", "1250", ("1.25", "125000", "250")),
+        (".5 points", "0.5", ("5",)),
+        ("10 of 2024 500 units", "2024", ("2024500",)),
+    ],
+)
+def test_a_number_is_proven_by_a_whole_number_of_its_quote_however_it_is_grouped(printed, right, wrong):
+    question = {"id": "a", "label": "A", "ask": "a", "value": {"type": "string", "format": "decimal"}}
+    asked = form(questions=[question])
+    text = f"It comes to {printed}, no more.\n"
+    reading = asyncio.run(prepare("a.txt", text.encode(), 48_000, 1_500)).reading
+
+    def checked(value, quote):
+        given = {"question": "a", "found": True, "entries": [{"quote": quote, "at": "l1", "value": value}]}
+        return answers.checked(asked, reading, reading.windows[0], {"window": 1, "answers": [given]})
+
+    assert checked(right, f"It comes to {printed}")
+    for value in wrong:
+        with pytest.raises(answers.Wrong, match="does not stand in its quote"):
+            checked(value, f"It comes to {printed}")
+
+
+def test_a_number_is_not_proven_by_a_quote_that_cuts_it_off():
+    question = {"id": "a", "label": "A", "ask": "a", "value": {"type": "string", "format": "decimal"}}
+    reading = asyncio.run(
+        prepare("a.txt", "It comes to 1\u202f250\u202f000,00 EUR.\n".encode(), 48_000, 1_500)
+    ).reading
+    for quote, value in (("It comes to 1", "1"), ("It comes to 1\u202f250", "1250"), ("000,00 EUR", "0")):
+        given = {"question": "a", "found": True, "entries": [{"quote": quote, "at": "l1", "value": value}]}
+        with pytest.raises(answers.Wrong, match="does not stand in its quote"):
+            answers.checked(
+                form(questions=[question]), reading, reading.windows[0], {"window": 1, "answers": [given]}
+            )

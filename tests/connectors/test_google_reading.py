@@ -87,14 +87,18 @@ def test_a_sheet_is_read_with_formats_links_and_dates_as_people_see_them(google:
     sheet = google.named("Plan")
     rows = (("12.50", {"text": "see", "url": "https://example.com/x"}),)
     google.run(lambda g: g.apply(SheetCells(sheet, "Notes", "A1", rows), "op-1"))
-    day = {"userEnteredValue": {"numberValue": 46083}, "userEnteredFormat": {"numberFormat": {"type": "DATE"}}}
-    where = {"sheetId": 1001, "startRowIndex": 4, "endRowIndex": 5, "startColumnIndex": 0, "endColumnIndex": 1}
-    cells = {"range": where, "rows": [{"values": [day]}], "fields": "userEnteredValue,userEnteredFormat"}
+    days = [
+        {"userEnteredValue": {"numberValue": number}, "userEnteredFormat": {"numberFormat": {"type": "DATE"}}}
+        for number in (46083, 20260131, 1e40)
+    ]
+    where = {"sheetId": 1001, "startRowIndex": 4, "endRowIndex": 5, "startColumnIndex": 0, "endColumnIndex": 3}
+    cells = {"range": where, "rows": [{"values": days}], "fields": "userEnteredValue,userEnteredFormat"}
     token = {"Authorization": "Bearer U1"}
     body = {"requests": [{"updateCells": cells}]}
     google.http.post(f"{google.url}/v4/spreadsheets/{sheet}:batchUpdate", json=body, headers=token).raise_for_status()
     (grid,) = google.run(lambda g: g.read_sheet(sheet, "Notes"))
     assert grid.value("A5") == "2026-03-02"
+    assert (grid.value("B5"), grid.value("C5")) == ("20260131", f"{10**40}")  # no days of the calendar
     assert (grid.formats["A1"], grid.links["B1"]) == ("#,##0.00", "https://example.com/x")
 
 

@@ -156,8 +156,15 @@ def test_names_fit_the_models_api_and_stay_apart():
     infos = tool_infos("srv", tools)
     assert [i.tool for i in infos] == ["a.b", "a_b", "x" * 200]
     assert len({i.name for i in infos}) == 3
-    assert infos[0].name == "mcp__srv__a_b"
+    assert infos[1].name == "mcp__srv__a_b"
     assert all(len(i.name) <= 128 and i.name.replace("_", "").isalnum() for i in infos)
+
+
+def test_a_name_means_the_same_tool_whatever_else_is_listed_and_in_which_order():
+    both = [types.Tool(name=n, input_schema={"type": "object"}) for n in ("get.user", "get_user")]
+    told = [both, both[::-1], both[:1], both[1:], [*both, *both]]
+    meant = {(info.name, info.tool) for listed in told for info in tool_infos("crm", listed)}
+    assert len(meant) == len(dict(meant)) == 2
 
 
 def test_a_result_joins_its_texts_and_keeps_bytes_apart():

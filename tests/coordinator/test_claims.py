@@ -113,6 +113,45 @@ def test_a_quote_over_two_lines_is_one(db, form):
     assert quoted(db, form.format(SEEN.replace("is due", "is\n> due" if ">" in form else "is\ndue")))
 
 
+def test_a_quote_is_found_in_whichever_part_of_much_text_it_stands():
+    pad = "word " * 40
+    texts = [pad, f"{pad}{SEEN} {pad}", pad]
+    for most in range(60, 120):
+        assert claims.strange([SEEN, MADE_UP], texts, most) == [MADE_UP]
+
+
+def test_a_number_of_a_quote_stands_whole_and_letters_may_be_written_in_two_ways():
+    seen = [
+        "The purchase price is 5\u202f000 000 EUR.",
+        "Each re\u0301sume\u0301 of a résumé is kept; CHF 1'500'000.",
+    ]
+    cut = ["The purchase price is 5", "of a résumé is kept; CHF 1"]
+    whole = ["The purchase price is 5 000\xa0000", "Each résumé of a re\u0301sume\u0301 is kept", "CHF 1’500’000"]
+    assert claims.strange([*cut, *whole], seen) == cut
+
+
+@pytest.mark.parametrize(
+    ("reply", "seen"),
+    [
+        ("他说：“{}”", "本合同的赔偿上限为一亿元人民币，任何情况下均不得超过。"),
+        ("彼は「{}」と述べた", "この契約の責任上限は一億円であり、例外はない。"),
+        ("สัญญาระบุว่า “{}”", "ความรับผิดทั้งหมดจำกัดไว้ที่สิบล้านบาทไม่มีข้อยกเว้น"),
+    ],
+)
+def test_a_quote_without_blanks_between_its_words_is_checked_too(db, reply, seen):
+    said = reply.format(seen)
+    assert not quoted(db, said)
+    note = {"text": f"{seen[:9]}\n{seen[9:]}"}
+    db.write_now(
+        lambda tx: journal.append(
+            tx, "run-a", "tool.result", {"id": "x", "is_error": False, "content": note}, agent_id="run-a/lead"
+        )
+    )
+    assert quoted(db, said) and quoted(db, reply.format(seen[2:-1]))
+    assert not quoted(db, reply.format(f"{seen[:12]}{seen[20:]}{seen[3:9]}"))
+    assert quoted(db, reply.format(seen[:5]))
+
+
 def test_a_short_sentence_is_one_and_a_short_expression_is_none(db):
     assert not quoted(db, "It says “Liability is unlimited forever.”")
     assert quoted(db, "The “termination for convenience” clause, and the “right of first refusal”.")

@@ -60,3 +60,38 @@ def test_a_query_that_gives_no_one_value_of_the_table_is_refused(ctx, sql):
 def test_a_table_that_is_not_there_is_named(ctx):
     with pytest.raises(ModelMustRetry, match=r"no file 'u\.csv'"):
         checked(ctx, "1", file="u.csv")
+
+
+def cell(row, value, column="Code", name="a"):
+    return {"as": name, "ref": "x", "kind": "cell", "value": value,
+            "source": {"file": "t.csv", "row": row, "column": column}}  # fmt: skip
+
+
+def figured(ctx, formula, value, inputs):
+    answer = {"figures": [{"id": "f", "label": "x", "value": value, "formula": formula, "inputs": inputs}]}
+    return figures.checked(ctx, answer, figures.Sources(ctx, {})).figures
+
+
+def test_an_empty_cell_is_no_evidence_of_a_zero(ctx):
+    with pytest.raises(ModelMustRetry, match=r"says 0; t\.csv row 4 says nothing"):
+        figured(ctx, "a", "0", [cell(4, "0", "Like it?")])
+
+
+def test_a_figure_rests_on_an_input_unless_it_is_a_sum_of_nothing(ctx):
+    assert figured(ctx, "0", "0", []) and figured(ctx, "a * 2", "18", [cell(3, "9")])
+    for inputs in ([], [cell(3, "9")]):
+        with pytest.raises(ModelMustRetry, match="rests on no input"):
+            figured(ctx, "42 * 1000000", "42000000", inputs)
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("+".join(["a"] * 5000), "too long"), ("-" * 50_000 + "a", "cannot be recomputed"),
+        ("a\0", "is not a formula"), ("a / 0", "cannot be computed: DivisionByZero"),
+    ],
+)  # fmt: skip
+def test_a_formula_that_cannot_be_computed_is_told_shortly(ctx, formula, words):
+    with pytest.raises(ModelMustRetry, match=words) as told:
+        figured(ctx, formula, "1", [cell(3, "9")])
+    assert len(str(told.value)) < 400

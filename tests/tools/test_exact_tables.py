@@ -125,3 +125,33 @@ def test_a_counted_figure_is_no_floating_number(ctx):
     ctx.workspace.write("t.csv", b"a\n1\n2\n")
     with pytest.raises(Exception, match="not exact"):
         asyncio.run(counted(ctx, [("t.csv", "SELECT avg(CAST(a AS INTEGER)) FROM answers")]))
+
+
+AMOUNTS = 'name,amount\na,999\nb,"1,234"\nc,50\n'
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT max(amount) AS m FROM t", "SELECT name FROM t ORDER BY amount DESC LIMIT 1",
+        "SELECT * FROM t ORDER BY 2", "SELECT name FROM t WHERE AMOUNT BETWEEN '10' AND '200'",
+        "SELECT name FROM t WHERE amount > '60'",
+    ],
+)  # fmt: skip
+def test_an_order_of_numbers_that_are_text_is_marked_with_its_column(ctx, sql):
+    assert "are text; MIN, MAX, ORDER BY" in (note := asked(ctx, sql, AMOUNTS).content["note"])
+    assert ": amount." in note
+    assert ": amount." in asked(ctx, sql, "name,amount\na,9\nb,100\nc,n/a\n").content["note"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("SELECT max(amount) AS m FROM t", "name,amount\na,999\nb,1234\n"),
+        ("SELECT name FROM t ORDER BY name", AMOUNTS), ("SELECT count(*) AS n FROM t GROUP BY amount", AMOUNTS),
+        ("SELECT code FROM t ORDER BY code", "code\n007\n08\n9\n"),
+        ("SELECT max(day) AS d FROM t", "day\n2026-01-31\n2026-02-28\n"), ("SELECT max(a) AS m FROM t", "a\nx\ny\n"),
+    ],
+)  # fmt: skip
+def test_what_is_in_the_order_that_it_seems_bears_no_mark(ctx, sql, text):
+    assert "note" not in asked(ctx, sql, text).content

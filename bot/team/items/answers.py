@@ -17,8 +17,21 @@ from bot.tools.forms import Form, Question
 from bot.types import Json
 
 TOLD = 8  # faults that one diagnosis names
+DIGITS = 40  # characters of a number before a quote that begins within it
 PIECES = " <omitted> "
-NUMBERS = re.compile(r"\d{1,3}(?:[,  ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+")
+_SPACES = " \N{NO-BREAK SPACE}\N{FIGURE SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}"
+# A number as it is printed, whole: a part of one says something else. Spaces are of it only where they group it.
+NUMBERS = re.compile(
+    rf"[1-9]\d{{0,2}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d+)?(?![.,'’]?\d)"
+    r"|(?:(?<!\w)\.)?\d+(?:[.,'’]\d+)*"
+)
+_WHOLE = re.compile(
+    r"\d+|[1-9]\d{0,2}(?P<sign>[.,'’ ])\d{3}(?:(?P=sign)\d{3})*"
+    r"|[1-9]\d?(?P<lakh>,)(?:\d{2},)*\d{3}"
+)
+_PARTS = re.compile(r"(?P<whole>\d.*)(?P<sign>[.,])(?P<rest>\d+)")
+_JOINED = ".,'’" + _SPACES[1:]
+_GOES_ON = re.compile(rf"(?:[{_JOINED}]?\d)*")
 
 
 class Wrong(Exception):
@@ -76,6 +89,7 @@ def _entry(question: Question, given: Any, reading: Reading, window: Window) -> 
     if not isinstance(given, dict):
         raise Wrong("an entry is an object.")
     entry: Json = {}
+    printed = ""
     quote = given.get("quote") or ""
     if not isinstance(quote, str):
         raise Wrong("quote is a text.")
@@ -86,10 +100,11 @@ def _entry(question: Question, given: Any, reading: Reading, window: Window) -> 
         if not spans:
             raise Wrong(f"the quote “{_short(quote)}” does not stand in this window as quoted.")
         entry["quote"] = PIECES.join(reading.text[start:end] for start, end in spans)
+        printed = PIECES.join(_uncut(reading.text, start, end) for start, end in spans)
         entry["spans"] = [list(span) for span in spans]
         entry["at"], entry["place"] = reading.place(spans[0][0])
     if question.value is not None:
-        entry["value"] = _value(question, given, entry.get("quote", ""))
+        entry["value"] = _value(question, given, printed)
     return entry
 
 
@@ -141,7 +156,30 @@ def _decimals(schema: Json, value: Any) -> list[str]:
 def _stands(number: str, quote: str) -> bool:
     """Whether a number is printed in a text, however it is grouped; its sign may be a bracket or a word."""
     wanted = abs(Decimal(number))
-    return any(Decimal(re.sub(r"[^\d.]", "", printed)) == wanted for printed in NUMBERS.findall(quote))
+    return any(wanted in _readings(printed[0]) for printed in NUMBERS.finditer(quote))
+
+
+def _uncut(text: str, start: int, end: int) -> str:
+    """A passage with the numbers whole at which it begins and ends."""
+    if text[start].isdigit() and (before := _GOES_ON.match(text[max(0, start - DIGITS) : start][::-1])):
+        start -= before.end()
+    if (text[end - 1].isdigit() or text[end - 1] in _JOINED) and (after := _GOES_ON.match(text, end)):
+        end = after.end()
+    return text[start:end]
+
+
+def _readings(printed: str) -> list[Decimal]:
+    """What a printed number may say: 1.250 is 1250 to some and 1¼ to others, 1.250,00 the same to all."""
+    if printed.startswith("."):
+        return [Decimal(printed)] if printed[1:].isdigit() else []
+    printed = re.sub(rf"[{_SPACES}]", " ", printed)
+    found = [Decimal(re.sub(r"\D", "", printed))] if _WHOLE.fullmatch(printed) else []
+    parts = _PARTS.fullmatch(printed)
+    whole = _WHOLE.fullmatch(parts["whole"]) if parts else None
+    if parts and whole and parts["sign"] not in (whole["sign"], whole["lakh"]):
+        digits = re.sub(r"\D", "", parts["whole"])
+        found.append(Decimal(f"{digits}.{parts['rest']}"))
+    return found
 
 
 def _short(text: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -18,7 +19,9 @@ from bot.team.record import close_call
 from bot.tools.forms import Form
 from bot.tools.results import to_csv
 from bot.types import Json
-from bot.workspace import Workspace
+from bot.workspace import FILE_BYTES, Workspace
+
+T = TypeVar("T")
 
 NAMED = 20  # items that the answer names; the table of items has all
 COLUMNS = [
@@ -36,7 +39,7 @@ async def deliver(db: Database, work: Work, workspace: Workspace, page: str) -> 
     """Write the results into the workspace of the one who asked, then answer the call."""
     found, rows = await db.read(lambda c: _rows(c, work))
     texts = await db.read(lambda c: _texts(c, found))
-    names = await asyncio.to_thread(_write, workspace, work, found, rows, texts)
+    names = await asyncio.to_thread(results, workspace, work.row["inputs"]["save_as"], found, rows, texts)
     await db.write(lambda tx: _answer(tx, work, found, names, page))
 
 
@@ -86,24 +89,42 @@ def _entries(form: Form, base: Json, told: Json) -> list[Json]:
     return [{**told_by, **{name: entry[name] for name in kept if name in entry}} for entry in told["entries"]]
 
 
-def _write(
-    workspace: Workspace, work: Work, found: list[Json], rows: list[Json], texts: list[bytes]
+def results(
+    workspace: Workspace, save_as: str, found: list[Json], rows: list[Json], texts: list[bytes]
 ) -> dict[str, str]:
-    """The files of the results by what they are."""
-    place = PurePosixPath(work.row["inputs"]["save_as"])
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    """Writes the files of the results, in parts where one is too large; gives their names by what they are."""
+    stem, ending = str(PurePosixPath(save_as).with_suffix("")), PurePosixPath(save_as).suffix
     listed = [
         {"item": one["id"], "name": one["name"], "ref": one["ref"], "url": one["url"], "sha256": one["sha256"],
          "status": one["status"], "reason": one["reason"], "windows": one["windows"],
          "read_before": one["kept_from"] != ""}
         for one in found
     ]  # fmt: skip
+    lines = [(json.dumps(row, ensure_ascii=False) + "\n").encode() for row in rows]
+    files = (
+        ("results", stem, ending, parts(lines, b"".join)),
+        ("table", stem, ".csv", parts(rows, lambda some: to_csv(some, COLUMNS).encode())),
+        ("manifest", f"{stem}.items", ".csv", parts(listed, lambda some: to_csv(some).encode())),
+        ("texts", f"{stem}.texts", ".jsonl", parts(texts, b"".join)),
+    )
     return {
-        "results": workspace.write(str(place), lines.encode()),
-        "table": workspace.write(str(place.with_suffix(".csv")), to_csv(rows, COLUMNS).encode()),
-        "manifest": workspace.write(str(place.with_suffix("")) + ".items.csv", to_csv(listed).encode()),
-        "texts": workspace.write(str(place.with_suffix("")) + ".texts.jsonl", b"".join(texts)),
+        what if number == 1 else f"{what}_{number}": workspace.write(
+            f"{name}{kind}" if number == 1 else f"{name}.{number}{kind}", data
+        )
+        for what, name, kind, pieces in files
+        for number, data in enumerate(pieces, 1)
     }
+
+
+def parts(some: list[T], told: Callable[[list[T]], bytes], most: int = FILE_BYTES) -> list[bytes]:
+    """A list as one file, or as several where one would be too large; what has no room in any file is left out."""
+    data = told(some)
+    if len(data) <= most:
+        return [data]
+    if len(some) < 2:
+        return []
+    half = len(some) // 2
+    return [*parts(some[:half], told, most), *parts(some[half:], told, most)]
 
 
 def _answer(tx: Tx, work: Work, found: list[Json], names: dict[str, str], page: str) -> None:

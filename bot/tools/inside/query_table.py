@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,13 @@ import exact  # type: ignore[import-not-found]
 
 MOST_ROWS = 200_000
 MOST_BYTES = 6 * 1024**2
+ORDERS = re.compile(
+    r"[<>]|\b(min|max|min_by|max_by|arg_min|arg_max|median|mode|quantile\w*|greatest|least|order|between|over)\b",
+    re.I,
+)
+ALL = re.compile(r"(\bselect|,|\.)\s*(distinct\s*)?\*|\bcolumns\s*\(", re.I)
+# As people write amounts: 1,234.50, -5, (1 000), € 12,5, 7 %.
+NUMBER_LIKE = r"\s*\(?[-+−]?\s?[€$£¥]?\s?(\d{1,3}([.,' ]\d{3})+|\d+)([.,]\d+)?\s?[%€$£¥]?\)?\s*"
 SETTINGS: dict[str, Any] = {
     "threads": "2", "memory_limit": "1GB", "temp_directory": "", "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -40,8 +48,7 @@ def query(sql: str, tables: dict[str, str]) -> dict[str, Any]:
 
     with duckdb.connect(":memory:", config=SETTINGS) as db:
         try:
-            for alias, path in tables.items():
-                load(db, alias, path)
+            texts = [column for alias, path in tables.items() for column in load(db, alias, path)]
             for macro in exact.MACROS:
                 db.execute(macro)
             # From here on the files are closed to SQL, and so are the settings.
@@ -55,7 +62,9 @@ def query(sql: str, tables: dict[str, str]) -> dict[str, Any]:
             loose = [name for name in exact.floating(found) if not name.endswith(exact.MARK)]
             if loose or (hidden and not approximate):
                 raise Refused(f"{(loose or hidden)[0]} {exact.WORDS}")
-            return {"ok": True, "columns": names, "approximate": approximate, "rows": fetched(found, names)}
+            rows = fetched(found, names)
+            told = {"approximate": approximate, "as_text": compared(sql, texts)}
+            return {"ok": True, "columns": names, "rows": rows, **told}
         except duckdb.Error as error:
             raise Refused(f"The query failed: {str(error).splitlines()[0]}") from error
 
@@ -83,24 +92,40 @@ def fetched(found: Any, names: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def load(db: Any, alias: str, path: str) -> None:
-    """One table from a CSV file; a column whose every value is a plain number becomes an exact decimal."""
+def compared(sql: str, texts: list[str]) -> list[str]:
+    """The columns of numbers kept as text that a query may put in an order, which is another than that of numbers."""
+    if not ORDERS.search(sql):
+        return []
+    said = sql.lower()
+    return [name for name in dict.fromkeys(texts) if name.lower() in said or ALL.search(sql)]
+
+
+def load(db: Any, alias: str, path: str) -> list[str]:
+    """One table from a CSV file; a column whose every value is a plain number becomes an exact decimal.
+
+    Gives the columns that stay text though most of their values are numbers to a reader.
+    """
     try:
         csv_file.load(db, f"_{alias}", path)
     except csv_file.Unreadable as error:
         raise Refused(f"The table {alias} cannot be read: {error}") from error
     columns = [row[0] for row in db.execute(f'DESCRIBE "_{alias}"').fetchall()]
-    picks = []
+    picks, texts = [], []
     for column in columns:
         quoted = '"' + column.replace('"', '""') + '"'
-        total, numbers, scale, zeros = db.execute(
+        total, numbers, scale, zeros, alike = db.execute(
             f"SELECT count({quoted}), count(*) FILTER (regexp_full_match({quoted}, '-?[0-9]{{1,24}}(\\.[0-9]+)?')), "
             f"max(length(split_part({quoted}, '.', 2))), "
-            f"count(*) FILTER (regexp_full_match({quoted}, '-?0[0-9].*')) FROM \"_{alias}\""
+            f"count(*) FILTER (regexp_full_match({quoted}, '-?0[0-9].*')), "
+            f'count(*) FILTER (regexp_full_match({quoted}, ?)) FROM "_{alias}"',
+            [NUMBER_LIKE],
         ).fetchone()
         exact = total and total == numbers and not zeros and (scale or 0) <= 12
         picks.append(f"CAST({quoted} AS DECIMAL(38,{scale or 0})) AS {quoted}" if exact else quoted)
+        if numbers < total <= 2 * alike:  # of plain ones alone it is text for its zeros in front: names, no amounts
+            texts.append(column)
     db.execute(f'CREATE TABLE "{alias}" AS SELECT {", ".join(picks)} FROM "_{alias}"')
+    return texts
 
 
 def unique(names: list[str]) -> list[str]:

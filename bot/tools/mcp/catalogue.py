@@ -124,7 +124,7 @@ class Catalogue:
     async def checked(self, info: ToolInfo, caller: Caller) -> str:
         """Why a tool must not be called now, or "": what the server tells today is compared with the accepted."""
         told = await self.listed(info.alias, caller)
-        if not any(one.tool == info.tool for one in told):
+        if not any((one.tool, one.name) == (info.tool, info.name) for one in told):
             return f"{info.alias} has no tool {info.tool} for this account."
         pin = self._pins.get(info.alias, {}).get(info.tool)
         if pin is None or pin.status != "accepted":
