@@ -19,7 +19,7 @@ def evaluate(formula: str, inputs: dict[str, Decimal]) -> Decimal:
     """The value of a formula of names, numbers, + - * / ( ), sum, abs and round. Raises FormulaError."""
     shown = formula if len(formula) <= SHOWN else f"{formula[:SHOWN]}…"
     try:
-        tree = ast.parse(formula, mode="eval")
+        tree = _exact(formula.strip())
         with localcontext(EXACT):
             return _value(tree.body, inputs)
     except (RecursionError, MemoryError) as error:
@@ -37,14 +37,23 @@ def names(formula: str) -> set[str]:
     return set(_NAME.findall(formula))
 
 
+def _exact(formula: str) -> ast.Expression:
+    """The formula with its decimal numbers as they are written: a float would keep 16 digits of them."""
+    tree = ast.parse(formula, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            node.kind = ast.get_source_segment(formula, node)
+    return tree
+
+
 def _value(node: ast.expr, inputs: dict[str, Decimal]) -> Decimal:
     match node:
         case ast.Name(id=name) if name in inputs:
             return inputs[name]
         case ast.Constant(value=int() as number):
             return Decimal(number)
-        case ast.Constant(value=float()):
-            return Decimal(ast.unparse(node))
+        case ast.Constant(value=float(), kind=str() as written):
+            return Decimal(written)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand, inputs)
         case ast.BinOp(left=left, op=op, right=right):

@@ -20,6 +20,7 @@ OF_WHAT = re.compile(
     r"(?i)(?:(?:of|for|by|per|as of|at|in|to date|ytd|actuals?|all|net|gross|operating|other|current|non|long|short|"
     r"term|fixed|direct|indirect|and|amounts?|values?|balances?|budget(?:ed)?|forecast|plan(?:ned)?|costs?|revenues?|"
     r"expenses?|expenditures?|spend(?:ing)?|income|sales|assets|liabilities|equity|capital|debits?|credits?|due|"
+    r"results?|profits?|loss(?:es)?|margins?|surplus|deficits?|cash|tax(?:es)?|variances?|differences?|"
     r"payables?|receivables?|sum|totals?|eur|usd|gbp|chf)\b[\s&/,.:()-]*)+"
 )
 CODE = re.compile(r"^[A-Za-z]{0,4}[-._]?\d[\w.-]*$")
@@ -281,11 +282,13 @@ def _totals(grid: Grid, marks: Sequence[str]) -> tuple[frozenset[int], list[int]
     if len(plain) == len(like):
         return frozenset(plain), []
     maybe, found, doubtful = set(like) - plain, set(plain), []
+    labels = _label_columns(grid, like, marks)
     part, whole = _Added(marks), _Added(marks)
     for at, row in enumerate(grid.rows):
         if at in maybe:
             about = _first(row)[TOTAL_ROW.match(_first(row)).end() :].strip().casefold()  # type: ignore[union-attr]
-            if about in part.names or part.gives(row) or whole.gives(row):
+            bare = bool(labels) and not any(row[column] for column in labels)
+            if bare or about in part.names or part.gives(row) or whole.gives(row):
                 found.add(at)
             else:
                 doubtful.append(at)
@@ -295,6 +298,18 @@ def _totals(grid: Grid, marks: Sequence[str]) -> tuple[frozenset[int], list[int]
         part.add(row)
         whole.add(row)
     return frozenset(found), doubtful
+
+
+def _label_columns(grid: Grid, like: Sequence[int], marks: Sequence[str]) -> list[int]:
+    """The columns behind the first words in which the other rows say what they are about, and totals nothing."""
+    totals = set(like)
+    rows = [row for at, row in enumerate(grid.rows) if at not in totals]
+    first = {row.index(_first(row)) for row in rows if _first(row)}
+
+    def said(column: int) -> int:
+        return sum(bool(row[column]) and number_of(row[column], marks[column]) is None for row in rows)
+
+    return [at for at in range(len(grid.columns)) if at not in first and said(at) * 2 > len(rows)]
 
 
 @dataclass
