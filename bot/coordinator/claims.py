@@ -148,9 +148,9 @@ def check_quotes(connection: Connection, run_id: str, reply: str, asked: str) ->
     said = list(_quoted(reply))
     if said:
         proven = connection.execute(select(t.evidence.c.value).where(t.evidence.c.run_id == run_id)).scalars()
-        said = strange(said, [asked, *proven])
+        said = strange(said, [asked, *proven], AT_ONCE)
     if said:
-        said = strange(said, _seen(connection, run_id))
+        said = strange(said, _seen(connection, run_id), AT_ONCE)
     if not said:
         return Check("quotes_known", True, "every quote was seen in this run")
     shown = "; ".join(f"“{words[:120]}”" for words in said[:3])
@@ -174,7 +174,7 @@ def _marked(text: str) -> list[str]:
     return [next(filter(None, found.groups())) for found in QUOTED.finditer(text)]
 
 
-def strange(said: list[str], texts: Iterable[str], most: int = AT_ONCE) -> list[str]:
+def strange(said: list[str], texts: Iterable[str], most: int) -> list[str]:
     """Those of some quotes that stand in none of the texts; no more than `most` characters are searched at once."""
     left = {words: _plain(words).rstrip(FINAL) for words in said}
     overlap = 2 * max(map(len, said), default=0)

@@ -102,7 +102,7 @@ class Turns:
             del self.line[holder]
             self.next = max(self.next, now - self.ease) + self.gap
             return 0.0
-        again = max(wait, len(before) * self.gap / 4, (len(before) - 1) * self.gap + wait) if before else wait
+        again = max(self.gap / 4, (len(before) - 1) * self.gap + wait) if before else wait
         mine.told = now + again
         return again
 

@@ -21,7 +21,6 @@ GOAL, DONE, BUDGET, DEADLINE, PLACE = "goal", "done", "budget", "deadline", "pla
 CRITERIA_MOST, CRITERION_MAX, GOAL_MAX = 10, 500, 3_000
 BUDGET_MOST = Decimal(100_000)
 CARRIED_MAX = 2_900  # characters of private_metadata
-TOO_LONG = f"The message is longer than the {GOAL_MAX:,} characters that fit here: the goal holds its beginning."
 
 
 def opened(tx: Tx, ask: Ask) -> Taken:
@@ -45,21 +44,15 @@ def opened(tx: Tx, ask: Ask) -> Taken:
     while len(json.dumps(carried)) > CARRIED_MAX:
         carried["files"].pop()
     text = clean(words_of(message.get("text")), ask.bot_user)
-    left = _left_behind(came, len(carried["files"]))
+    fit = len(carried["files"])
+    left = words.left_behind(fit, came) if fit < came else ""
     return Taken(view=form(text, carried, left), place=(team, channel, user, thread))
-
-
-def _left_behind(came: int, fit: int) -> str:
-    """A line on the files of a message that a form cannot carry; "" when it carries them all."""
-    return (
-        f"Files that come along: {fit} of {came}. Attach the others to a reply in the thread." if fit < came else ""
-    )
 
 
 def form(goal: str, carried: Json | None = None, left: str = "") -> Json:
     """The modal; with `carried` the work goes into the thread of a message, else the person says where. What does
     not fit is said above the fields, `left` too."""
-    lines = [*([TOO_LONG] if len(goal) > GOAL_MAX else []), *([left] if left else [])]
+    lines = [*([words.too_long(GOAL_MAX)] if len(goal) > GOAL_MAX else []), *([left] if left else [])]
     fields = [
         *([{**context("\n".join(lines)), "block_id": "left"}] if lines else []),
         _field(GOAL, {**_text(GOAL_MAX, many=True), **({"initial_value": goal[:GOAL_MAX]} if goal else {})}),

@@ -13,7 +13,7 @@ import structlog
 
 from bot.errors import CadreError
 from bot.policy.access import Access, Role
-from bot.slack.scheduler import Done, Priority, Refused, Scheduler
+from bot.slack.scheduler import Done, Outcome, Priority, Refused, Scheduler
 from bot.store import people
 from bot.store.database import Database, Tx
 from bot.types import Json, Person
@@ -149,3 +149,11 @@ def kind_of(about: Json, team: str) -> str:
     if about.get("deleted") or about.get("is_restricted") or about.get("is_ultra_restricted"):
         return "guest"
     return "member"
+
+
+async def look_at(scheduler: Scheduler, team: str, channel: str) -> Outcome | None:
+    """What Slack says of a channel; None when it does not in the time that somebody waits."""
+    try:
+        return await asyncio.wait_for(scheduler.call(team, "conversations.info", {"channel": channel}), LOOK_S)
+    except TimeoutError:
+        return None

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from bot.policy.access import Access, Role
 from bot.slack import ways_words as words
 from bot.slack.cards import Block, button, context, section
-from bot.slack.door import LOOK_S
+from bot.slack.door import look_at
 from bot.slack.following import follow
 from bot.slack.messages import STOP
 from bot.slack.posting import BROKEN_TOKEN
@@ -31,7 +31,6 @@ SETTLE_S = 1.0  # what changes within it is published together
 KEPT_S = 14 * 86_400.0  # a home that nobody opened for so long is not kept current
 AGAIN_S, BROKEN_AGAIN_S = 5.0, 60.0  # after Slack did not publish one; after it refused the token
 PUBLIC_S = 3_600.0  # as long holds that a channel is public
-HIDDEN = "*An approval in a private channel* needs somebody whose role approves. It is shown there."
 GONE = ("not_enabled", "user_not_found", "users_not_found", "user_not_visible")
 
 
@@ -130,11 +129,7 @@ class Homes:
         """Whether everybody may read a channel. While Slack does not say so, nobody else may."""
         if self.db.now() < self._public.get((team, channel), -PUBLIC_S) + PUBLIC_S:
             return True
-        look = self.scheduler.call(team, "conversations.info", {"channel": channel})
-        try:
-            told = await asyncio.wait_for(look, LOOK_S)
-        except TimeoutError:
-            return False
+        told = await look_at(self.scheduler, team, channel)
         about: Json = (told.data.get("channel") or {}) if isinstance(told, Done) else {}
         kinds = ("is_private", "is_im", "is_mpim")
         if not about or any(about.get(kind) for kind in kinds):
@@ -164,7 +159,7 @@ def home(connection: Connection, access: Access, team: str, user: str, public: C
 
 
 def _words(run: Json, one: Json, public: Container[str]) -> str:
-    return words.question(run, one) if one["own"] or run["channel"] in public else HIDDEN
+    return words.question(run, one) if one["own"] or run["channel"] in public else words.HIDDEN
 
 
 def _part(title: str, rows: list[list[Block]]) -> list[Block]:

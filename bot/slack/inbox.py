@@ -19,7 +19,7 @@ from bot.coordinator.intake import receive, taken
 from bot.coordinator.limits import own
 from bot.policy.access import Role
 from bot.slack import delegate, heard, presses, requests
-from bot.slack.door import LOOK_S, Door, Unknown
+from bot.slack.door import Door, Unknown, look_at
 from bot.slack.following import follow
 from bot.slack.requests import Changed, Ignored, Word, id_of, mapping, words_of
 from bot.slack.scheduler import Done, Refused, Scheduler
@@ -136,11 +136,7 @@ class Inbox:
         team, channel = _wanted(body)
         if not channel:
             return True
-        look = self.scheduler.call(team, "conversations.info", {"channel": channel})
-        try:
-            outcome = await asyncio.wait_for(look, LOOK_S)
-        except TimeoutError:
-            return True
+        outcome = await look_at(self.scheduler, team, channel)
         if isinstance(outcome, Done):
             about: Any = outcome.data.get("channel") or {}
             return bool(about.get("is_member", False) or about.get("is_im", False))

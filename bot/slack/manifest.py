@@ -64,8 +64,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "reaction_added": ("reactions:read",),
 }
 KINDS = {"message": ("message.channels", "message.groups", "message.im", "message.mpim")}
-# Without the first, reports that should be kept in a canvas are posted; without the second, rules that name user
-# groups name nobody.
+# Without the first, reports that should be kept in a canvas are posted. Without the second, rules that name user
+# groups give nobody anything, and nobody is let in whom such a rule may deny something.
 OPTIONAL = ("canvases:write", "usergroups:read")
 COMMANDS = {
     "/cadre": ("Ask Cadre for something; it works in a thread of this channel", "close Q3 2026"),

@@ -66,6 +66,16 @@ NOT_THERE = "I am not a member there. Invite me with /invite @cadre first, or ch
 FORM_LATE = "The form could not be opened in time. Choose the shortcut again."
 
 
+def too_long(most: int) -> str:
+    """Why a form holds only the beginning of a message."""
+    return f"The message is longer than the {most:,} characters that fit here: the goal holds its beginning."
+
+
+def left_behind(fit: int, came: int) -> str:
+    """Which files of a message a form cannot carry, and what to do about it."""
+    return f"Files that come along: {fit} of {came}. Attach the others to a reply in the thread."
+
+
 def criteria_too_many(most: int, longest: int) -> str:
     return f"At most {most} criteria, each on one line of at most {longest} characters."
 
@@ -145,6 +155,9 @@ def row(run: Json) -> str:
     about = escape(cut(" ".join((run["understood"] or run["request"]).split()), 150))
     where = f"<#{run['channel']}>" if not run["channel"].startswith("D") else "our direct messages"
     return f"*{about}*\n{state(run).capitalize()} · {where} · {at(run['finished_at'] or run['created_at'])}"
+
+
+HIDDEN = "*An approval in a private channel* needs somebody whose role approves. It is shown there."
 
 
 def question(run: Json, asked: Json) -> str:

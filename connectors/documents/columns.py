@@ -286,7 +286,7 @@ def _totals(grid: Grid, marks: Sequence[str]) -> tuple[frozenset[int], list[int]
     part, whole = _Added(marks), _Added(marks)
     for at, row in enumerate(grid.rows):
         if at in maybe:
-            about = _first(row)[TOTAL_ROW.match(_first(row)).end() :].strip().casefold()  # type: ignore[union-attr]
+            about = TOTAL_ROW.sub("", _first(row)).strip().casefold()
             bare = bool(labels) and not any(row[column] for column in labels)
             if bare or about in part.names or part.gives(row) or whole.gives(row):
                 found.add(at)
@@ -339,8 +339,7 @@ class _Added:
 
 
 def _says_only_total(label: str) -> bool:
-    words = TOTAL_ROW.match(label)
-    rest = label[words.end() :].strip(" .:=()-–—") if words else label
+    rest = TOTAL_ROW.sub("", label).strip(" .:=()-–—")
     return (
         not rest
         or re.match(r"(?i)(?:of|for|by|per)\b", rest) is not None
