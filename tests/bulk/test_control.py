@@ -45,9 +45,9 @@ def test_a_stop_breaks_off_the_calls_in_flight_and_coverage_says_how_far_it_came
             run_id = await here.ask()
             await some_answers(here, run_id, 1)
             await here.db.write(lambda tx: control.stop_run(tx, run_id, "U"))
-            view = await here.ended(run_id)
-            await comes(lambda: broken_off(here), 5)
-            return view, await here.answers(run_id)
+            await here.ended(run_id)
+            await comes(lambda: broken_off(here), 5)  # what was answered by then is kept, after the end too
+            return await here.ended(run_id), await here.answers(run_id)
 
     view, answers = asyncio.run(scenario())
     assert view.run.status == "stopped"

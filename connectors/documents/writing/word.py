@@ -14,6 +14,7 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt, RGBColor
 
+from connectors.documents.wordfile import open_package
 from connectors.documents.writing.blocks import Block, Span, blocks
 
 _LINK_COLOUR = RGBColor(0x0B, 0x57, 0xD0)
@@ -33,7 +34,7 @@ def to_docx(markdown: str, title: str, written: datetime) -> bytes:
         _add(document, block)
     out = io.BytesIO()
     document.save(out)
-    return out.getvalue()
+    return open_package(title, out.getvalue()).packed()  # without the time at which its parts were packed
 
 
 def _add(document: Any, block: Block) -> None:

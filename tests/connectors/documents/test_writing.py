@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -67,6 +68,8 @@ def test_a_word_file_says_what_the_text_says_and_is_the_same_each_time():
     ):
         assert words in document.text
     assert b"javascript" not in made and made == to_docx(REPORT, "Berth pricing", NOW)
+    packed = {part.date_time for part in zipfile.ZipFile(io.BytesIO(made)).infolist()}
+    assert packed == {(2020, 1, 1, 0, 0, 0)}  # not the moment at which it was made
 
 
 def test_a_pdf_has_pages_with_links_and_the_same_bytes_each_time():
